@@ -1,0 +1,1 @@
+"""Crewline: event-driven AI agent workers on Kafka."""

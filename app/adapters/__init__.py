@@ -1,0 +1,1 @@
+"""One technology per folder. Adapters do not know each other."""

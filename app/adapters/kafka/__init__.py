@@ -1,0 +1,1 @@
+"""The log, the queue and the dead letters on Kafka."""

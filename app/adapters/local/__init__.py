@@ -1,0 +1,1 @@
+"""This machine: its clock, its files, and the servers `crewline dev` starts."""

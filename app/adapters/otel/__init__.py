@@ -1,0 +1,1 @@
+"""Spans around ports and use cases."""

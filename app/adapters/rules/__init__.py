@@ -1,0 +1,1 @@
+"""Tasks run by templates and code: no network, same input same output."""

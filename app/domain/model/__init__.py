@@ -1,0 +1,1 @@
+"""Pure rules: the standard library and pydantic only. No clock, no I/O."""

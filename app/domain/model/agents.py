@@ -1,0 +1,94 @@
+"""What an agent is, and the catalog that finds one or refuses."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from app.domain.model.commands import SubmitTask, TaskRequest
+from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
+from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
+
+Schema = dict[str, JsonValue]
+Check = Callable[[JsonValue], tuple[Violation, ...]]
+"""Says where a value does not fit its schema; nothing when it fits."""
+
+
+class AgentSpec(BaseModel):
+    """One agent, as its YAML file describes it. Adding an agent is adding a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: AgentNameField
+    description: Annotated[str, StringConstraints(min_length=1)]
+    capabilities: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    """Words that bear on routing a question to this agent."""
+    role: str = ""
+    goal: str = ""
+    backstory: str = ""
+    instructions: str = ""
+    """What a run is asked to do, as a Jinja2 template over `input` and `parameters`."""
+    expected_output: str = ""
+    tools: tuple[str, ...] = ()
+    model: str | None = None
+    """`provider:name` of the chat model this agent prefers."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3_600
+    input_schema: Schema = {"type": ["string", "object"], "minLength": 1, "maxLength": 100_000}
+    output_schema: Schema = {}
+    runtimes: Annotated[dict[RuntimeNameField, dict[str, JsonValue]], Field(min_length=1)]
+    """For each runtime that can run it, the settings which that runtime reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A spec whose schemas are ready to check with."""
+
+    spec: AgentSpec
+    check_input: Check = field(repr=False)
+
+    @property
+    def name(self) -> AgentName:
+        return self.spec.name
+
+    def accept(self, body: TaskRequest | SubmitTask) -> None:
+        """Return if a task fits this agent, else raise `InvalidInput` or `UnknownRuntime`."""
+        if body.runtime is not None and body.runtime not in self.spec.runtimes:
+            known = ", ".join(self.spec.runtimes)
+            raise UnknownRuntime(f"{self.name} has no runtime {body.runtime!r}; it has: {known}")
+        if violations := self.check_input(body.input):
+            first = violations[0]
+            where = f"input{first.pointer}" if first.pointer else "input"
+            raise InvalidInput(f"{where}: {first.detail}", violations)
+
+    def runtime_for(
+        self, asked: RuntimeName | None, available: Iterable[RuntimeName]
+    ) -> RuntimeName:
+        """The runtime to use: the asked one, else the first available one this agent has."""
+        usable = [name for name in available if name in self.spec.runtimes]
+        if asked is None and usable:
+            return usable[0]
+        if asked is not None and asked in usable:
+            return asked
+        wanted = f"runtime {asked!r}" if asked else f"any of {', '.join(self.spec.runtimes)}"
+        raise UnknownRuntime(f"{self.name} needs {wanted}, which this worker does not have")
+
+
+class AgentCatalog:
+    """The agents there are, by name."""
+
+    def __init__(self, agents: Iterable[Agent]) -> None:
+        self._agents: Mapping[AgentName, Agent] = {
+            agent.name: agent for agent in sorted(agents, key=lambda each: each.name)
+        }
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(self._agents.values())
+
+    def require(self, name: AgentName) -> Agent:
+        """The agent of that name; raise `UnknownAgent` naming those there are."""
+        if agent := self._agents.get(name):
+            return agent
+        known = ", ".join(self._agents) or "none"
+        raise UnknownAgent(f"no agent is called {name!r}; there are: {known}")

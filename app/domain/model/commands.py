@@ -1,0 +1,70 @@
+"""What may be asked."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from app.domain.model.ids import (
+    AgentNameField,
+    ContextIdField,
+    RuntimeNameField,
+    TaskId,
+    TaskIdField,
+)
+from app.domain.model.messages import Message, Timestamp
+
+Labels = Annotated[
+    dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")],
+        Annotated[str, StringConstraints(max_length=256)],
+    ],
+    Field(max_length=32),
+]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
+"""`provider:name`, as LangChain's `init_chat_model` reads it."""
+
+
+Input = str | dict[str, JsonValue]
+
+
+class TaskBody(BaseModel):
+    """What asker and worker agree on, the same over HTTP, Kafka and the command line."""
+
+    input: Input
+    parameters: dict[str, JsonValue] = {}
+    context_id: ContextIdField | None = None
+    """The conversation this task belongs to; its tasks run one after another, in order."""
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """How long one run may take, from its start."""
+    expires_at: Timestamp | None = None
+    """A task not started by then is rejected with reason `expired`."""
+    runtime: RuntimeNameField | None = None
+    model: ModelName | None = None
+    labels: Labels = {}
+
+
+class TaskRequest(TaskBody):
+    """A task as somebody asks for it: an unknown field is their mistake, and said."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    agent: AgentNameField
+    id: TaskIdField | None = None
+    """Chosen by the asker to make the request repeatable; otherwise we mint one."""
+
+
+class SubmitTask(Message, TaskBody):
+    """Run one task with one agent."""
+
+    TYPE: ClassVar[str] = "task.submit.v1"
+
+    id: TaskIdField
+    agent: AgentNameField
+    submitted_at: Timestamp
+
+    @classmethod
+    def of(cls, request: TaskRequest, task_id: TaskId, at: datetime) -> "SubmitTask":
+        """The command that carries out a request."""
+        fields = {name: getattr(request, name) for name in TaskBody.model_fields}
+        return cls(id=task_id, agent=request.agent, submitted_at=at, **fields)

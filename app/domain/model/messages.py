@@ -1,0 +1,39 @@
+"""What every message on the wire has in common."""
+
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+
+def _in_utc_milliseconds(at: datetime) -> datetime:
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def rfc3339(at: datetime) -> str:
+    """A time as we write it everywhere: RFC 3339, UTC, milliseconds."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+Timestamp = Annotated[
+    datetime,
+    AfterValidator(_in_utc_milliseconds),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+]
+"""A moment in UTC with millisecond precision; a time without an offset is read as UTC."""
+
+
+class Value(BaseModel):
+    """An immutable part of a message. Fields a newer version added are kept and ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="null")
+
+
+class Message(Value):
+    """A command or an event. `TYPE` ends in its version; within it fields are only ever added."""
+
+    TYPE: ClassVar[str]
+
+    traceparent: str | None = Field(default=None, exclude=True)
+    """W3C trace context the message travels with; a header on the wire, never in the body."""

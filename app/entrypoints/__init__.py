@@ -1,0 +1,1 @@
+"""The processes, their settings, and the one place that composes them."""

@@ -1,0 +1,1 @@
+"""What the core needs from the world: a Protocol, its data and its errors."""

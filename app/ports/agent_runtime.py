@@ -1,0 +1,111 @@
+"""Runs one task with an agent."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
+
+from app.domain.model.agents import AgentSpec
+from app.domain.model.commands import Input
+from app.domain.model.events import Result
+from app.domain.model.ids import ContextId, RuntimeName, TaskId
+
+ActivityKind = Literal["workflow", "agent", "step", "model", "tool"]
+ActivityId = str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInput:
+    """What a run is given."""
+
+    task_id: TaskId
+    input: Input
+    parameters: dict[str, JsonValue]
+    context_id: ContextId | None = None
+    model: str | None = None
+    """`provider:name` the task asked for; None leaves it to agent and worker."""
+
+    @property
+    def text(self) -> str:
+        """The input as one text: itself, or the `text`, `query` or `prompt` of an object."""
+        if isinstance(self.input, str):
+            return self.input
+        for name in ("text", "query", "prompt"):
+            if isinstance(value := self.input.get(name), str):
+                return value
+        return "\n".join(f"{name}: {value}" for name, value in self.input.items())
+
+
+class RunContext(Protocol):
+    """What a run may tell and ask of Crewline while it goes on. Call it on the event loop only."""
+
+    @property
+    @abstractmethod
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+
+    @property
+    @abstractmethod
+    def canceled(self) -> bool:
+        """Whether the run has been asked to stop."""
+
+    @abstractmethod
+    def idempotency_key(self, step: str) -> str:
+        """A key that is the same for this task and step in every attempt."""
+
+    @abstractmethod
+    async def report(self, message: str, progress: float | None = None) -> None:
+        """Tell people how far the run is; `progress` from 0 to 1."""
+
+    @abstractmethod
+    async def log(
+        self, message: str, level: Literal["debug", "info", "warning", "error"] = "info"
+    ) -> None:
+        """Leave a line in the task's trace."""
+
+    @abstractmethod
+    async def token(self, text: str, parent: ActivityId | None = None) -> None:
+        """Pass on a piece of a model's answer as it comes."""
+
+    @abstractmethod
+    async def begin(
+        self,
+        kind: ActivityKind,
+        name: str,
+        parent: ActivityId | None = None,
+        provider: str | None = None,
+    ) -> ActivityId:
+        """Something starts: the crew, an agent, a step, a model call, a tool call. `name` names it.
+
+        For a model call `name` is the model and `provider` its provider.
+        """
+
+    @abstractmethod
+    async def end(
+        self,
+        activity: ActivityId,
+        *,
+        error: str | None = None,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        finish_reason: str | None = None,
+    ) -> None:
+        """It is over, well or with an error; a model call says what it cost."""
+
+
+class AgentRuntime(Protocol):
+    """One way of running agents. Cancelling `run` stops the work it started."""
+
+    @property
+    @abstractmethod
+    def name(self) -> RuntimeName:
+        """The name that agents and tasks use for it."""
+
+    @abstractmethod
+    def check(self, spec: AgentSpec) -> None:
+        """Return if this agent can be run here, else raise `InvalidAgent`; asked once, at start."""
+
+    @abstractmethod
+    async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
+        """Return what the task was for; raise `RunFailed` saying whether another try could help."""

@@ -1,0 +1,12 @@
+"""Where agents are read from."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from app.domain.model.agents import AgentCatalog
+
+
+class CatalogSource(Protocol):
+    @abstractmethod
+    def load(self) -> AgentCatalog:
+        """Every agent there is; raise `InvalidAgent` naming the file and what is wrong in it."""

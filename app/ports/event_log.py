@@ -1,0 +1,95 @@
+"""How facts travel: what a log promises, not how it keeps the promise."""
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from app.domain.model.errors import Unavailable
+from app.domain.model.events import ResultEvent
+from app.domain.model.messages import Message
+
+
+class LogUnavailable(Unavailable):
+    """The message may not have been recorded; publishing it again is safe."""
+
+    code = "log-unavailable"
+
+
+class Shard(NamedTuple):
+    """An ordered part of the log: a topic's partition."""
+
+    topic: str
+    partition: int
+
+
+Offsets = Mapping[Shard, int]
+"""For each shard, the offset of the next message to read."""
+
+
+class EventLog(Protocol):
+    """Where commands and events are written; each task's messages of one topic keep their order."""
+
+    @abstractmethod
+    async def append(self, message: Message) -> Awaitable[None]:
+        """Take a message, in order, and return its acknowledgement.
+
+        Awaiting that returns once the message is durable, else raises `LogUnavailable`.
+        Raises `PayloadTooLarge` at once for a message the log would refuse.
+        """
+
+    async def publish(self, message: Message) -> None:
+        """Return once the message is durable, else raise as `append` and its acknowledgement do."""
+        await (await self.append(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A message and where it stands."""
+
+    message: Message
+    shard: Shard
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages to fold, and how far each shard is read once they are."""
+
+    records: Sequence[Recorded]
+    before: Offsets
+    after: Offsets
+
+
+class EventFeed(Protocol):
+    """Reads every command, result and trace, shared out over the members of one group.
+
+    The reader keeps the offsets, beside what it makes of the messages; the feed asks for them
+    whenever it is given a shard. What cannot be decoded is passed over: its reader is the worker.
+    """
+
+    @abstractmethod
+    def batches(self, stored: "StoredOffsets") -> AsyncIterator[Batch]:
+        """Yield what has been appended, in order within a shard, as it comes."""
+
+    @abstractmethod
+    async def rewind(self) -> None:
+        """Ask for the stored offsets again and go on from there: another reader has moved them."""
+
+    @abstractmethod
+    async def ends(self) -> Offsets:
+        """Where each shard of the whole log ends now."""
+
+
+class StoredOffsets(Protocol):
+    @abstractmethod
+    async def offsets(self) -> Offsets:
+        """How far each shard has been read; one that is missing is read from its start."""
+
+
+class ResultTail(Protocol):
+    """Hears every result event appended from now on, on every process that listens."""
+
+    @abstractmethod
+    def results(self) -> AsyncIterator[ResultEvent]:
+        """Yield result events as they come; none of those appended before the first `anext`."""

@@ -1,0 +1,97 @@
+"""The read model: the views people ask, and how they are kept."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.errors import Conflict, Unavailable
+from app.domain.model.events import Event
+from app.domain.model.ids import AgentName, ContextId, TaskId
+from app.domain.model.lifecycle import TaskState
+from app.domain.model.task import Progress, Task
+from app.ports.event_log import Offsets, StoredOffsets
+
+
+class StoreUnavailable(Unavailable):
+    """The views cannot be read or written now."""
+
+    code = "store-unavailable"
+
+
+class OffsetsMoved(Conflict):
+    """Another writer has folded these messages already; nothing of the update was stored."""
+
+    code = "offsets-moved"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks to list; an empty filter lists all."""
+
+    state: TaskState | None = None
+    agent: AgentName | None = None
+    context_id: ContextId | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of tasks, newest first, and the cursor of the next (None on the last)."""
+
+    items: Sequence[Task]
+    next_cursor: str | None
+
+
+class StatusStore(Protocol):
+    """Answers questions about tasks."""
+
+    @abstractmethod
+    async def find(self, task_id: TaskId) -> Task | None:
+        """The task, or None where nothing has been heard of it."""
+
+    @abstractmethod
+    async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
+        """A page of tasks, newest first by creation; raise `InvalidInput` for a broken cursor."""
+
+    @abstractmethod
+    async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:
+        """The task's events behind `(attempt, sequence)`, in that order."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return if the store answers, else raise `StoreUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewUpdate:
+    """What one batch changes, and the move of the offsets that goes with it."""
+
+    commands: Sequence[SubmitTask]
+    """Commands first seen; a task that already has one keeps it."""
+    progress: Mapping[TaskId, Progress]
+    """Whole progress of the tasks that got on; it replaces what is stored."""
+    events: Sequence[Event]
+    """To be added to the tasks' events; one that is there already is left as it is."""
+    before: Offsets
+    after: Offsets
+
+
+class ViewStore(StoredOffsets, Protocol):
+    """Keeps the views. Several writers share the shards; each shard has one writer at a time."""
+
+    @abstractmethod
+    async def progress(self, task_ids: Iterable[TaskId]) -> dict[TaskId, Progress]:
+        """What is stored of these tasks' progress."""
+
+    @abstractmethod
+    async def save(self, update: ViewUpdate) -> None:
+        """Store it all or nothing, offsets included.
+
+        Raise `OffsetsMoved` when the stored offsets are not `before`.
+        """
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Forget every view and offset, so that all is folded again from the log."""

@@ -1,0 +1,61 @@
+"""How a worker is given tasks: many at once, each acknowledged by itself."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.dead_letters import Origin
+from app.domain.model.ids import TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A message that is no task, why, and the task id where one could still be told."""
+
+    detail: str
+    task_id: TaskId | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for a worker."""
+
+    content: SubmitTask | Undecodable
+    origin: Origin
+    attempt: int
+    """1 the first time; higher when an earlier run is known to have been interrupted."""
+    redelivered: bool
+    """Whether an earlier owner of the queue may have run it already."""
+    lost: asyncio.Event
+    """Set when the message has been given to another worker: whoever runs it should stop."""
+
+
+Handle = Callable[[Delivery], Awaitable[None]]
+
+
+class TaskQueue(Protocol):
+    """Tasks wait here until a worker has finished them.
+
+    A delivery is acknowledged when its handler returns. Where the handler raises, or its worker
+    dies, the message is handed out again. Tasks of one conversation are handed out one after
+    another, in order.
+    """
+
+    @abstractmethod
+    async def run(self, handle: Handle) -> None:
+        """Hand out deliveries, up to the number of slots at once, until `stop` is called."""
+
+    @abstractmethod
+    async def stop(self, grace: float) -> None:
+        """Hand out nothing new, let running handlers finish for `grace` seconds, cancel the rest.
+
+        What was canceled stays in the queue.
+        """
+
+    @abstractmethod
+    def healthy(self) -> bool:
+        """Whether the queue is connected and being read."""
