@@ -1,0 +1,35 @@
+"""What every group of settings has in common."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_settings import NoDecode
+
+
+class Group(BaseModel):
+    """Immutable, and it knows all its fields: a name it does not know is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return [
+            part.strip() for part in value.strip("[] ").replace('"', "").split(",") if part.strip()
+        ]
+    return value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$")]
+"""A name Kafka takes for topics and groups."""
+
+Names = Annotated[list[Name], NoDecode, BeforeValidator(_listed)]
+"""Several names; as one text they are separated by commas."""
+
+Paths = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+"""Several paths; as one text they are separated by commas."""
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+"""A TCP port; 0 lets the system choose one."""
+
+Seconds = Annotated[float, Field(gt=0)]

@@ -1,0 +1,120 @@
+"""The groups of settings beside Kafka: one for each process, and what they share."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from app.entrypoints.settings.group import Group, Name, Names, Paths, Port, Seconds
+
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
+
+
+class StoreSettings(Group):
+    """Where the views are kept."""
+
+    url: SecretStr = Field(
+        SecretStr("sqlite+aiosqlite:///.crewline/views.db"),
+        description="An SQLAlchemy URL: `sqlite+aiosqlite:///path` or "
+        "`postgresql+asyncpg://user:password@host/database`.",
+    )
+
+
+class GatewaySettings(Group):
+    """The HTTP gateway."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every one.")
+    port: Port = Field(8000, description="Port to listen on; 0 chooses a free one.")
+    docs: bool = Field(default=True, description="Whether `/docs` and `/redoc` are served.")
+    max_body_bytes: int = Field(
+        1_000_000, ge=1_024, description="The largest request body that is read."
+    )
+    max_wait_seconds: Seconds = Field(
+        60, description="The longest `Prefer: wait=N` that is honoured."
+    )
+    heartbeat_seconds: Seconds = Field(
+        15, description="How often a silent event stream says that it is alive."
+    )
+    cors_origins: Paths = Field(
+        default=[], description="Origins whose pages may call the gateway, separated by commas."
+    )
+    drain_seconds: float = Field(
+        10, ge=0, description="How long open requests may still take after a request to stop."
+    )
+
+
+class WorkerSettings(Group):
+    """The workers, which run tasks."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=249)] | None = Field(
+        None,
+        description="The worker's identity, which no two may share; by default the host's name "
+        "and an ordinal that is claimed for the life of the process.",
+    )
+    agents: Names = Field(
+        default=[],
+        description="Agents this worker runs, separated by commas; none means all. `-` and `_` "
+        "are the same here.",
+    )
+    runtimes: Names = Field(
+        default=["rules", "python"],
+        min_length=1,
+        description="Ways of running agents that this worker has, the preferred one first: "
+        "`rules`, `python`, `crewai`.",
+    )
+    model: ModelName | None = Field(
+        None,
+        description="`provider:name` of the chat model for agents and tasks that name none, as "
+        "in `openai:gpt-4.1-mini`.",
+    )
+    slots: int = Field(16, ge=1, le=10_000, description="How many tasks run at once.")
+    buffer: int = Field(
+        64, ge=0, le=100_000, description="How many tasks are fetched ahead of those that run."
+    )
+    drain_seconds: float = Field(
+        25,
+        ge=0,
+        description="How long running tasks may still take after a request to stop; those not "
+        "done by then run again elsewhere.",
+    )
+    group: Name = Field("crewline.workers", description="Consumer group that shares the tasks.")
+    admin_port: Port | None = Field(
+        None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
+    )
+
+
+class ProjectorSettings(Group):
+    """The projector, which keeps the views."""
+
+    group: Name = Field("crewline.projector", description="Consumer group that shares the log.")
+    admin_port: Port | None = Field(
+        None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
+    )
+
+
+class CatalogSettings(Group):
+    """Where agents come from."""
+
+    folders: Paths = Field(
+        default=[],
+        description="Folders of agents' YAML files, separated by commas, added to the agents "
+        "that come with Crewline; a later one replaces an earlier one of its name.",
+    )
+
+
+class TelemetrySettings(Group):
+    """Traces and metrics. Where they go is said by the standard `OTEL_` variables."""
+
+    service_name: str = Field(
+        "crewline", min_length=1, description="`service.name` of this installation."
+    )
+
+
+class LoggingSettings(Group):
+    """What is logged, and how it looks."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least serious level that is written."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto` writes text for a terminal and JSON lines otherwise."
+    )

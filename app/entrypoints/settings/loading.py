@@ -1,0 +1,110 @@
+"""Read the settings: the environment, then `.env`, then a secrets folder, then others' names."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+from pydantic_settings import SettingsError as UnreadableValue
+
+from app.entrypoints.settings.ecosystem import Nested, understood
+from app.entrypoints.settings.model import PREFIX, Settings
+from app.entrypoints.settings.problems import (
+    SettingsError,
+    groups,
+    misspelt,
+    problems,
+    variable,
+    variables,
+)
+
+OTHERS = ("CREWLINE_URL", "CREWLINE_ENV_FILE", "CREWLINE_SECRETS_DIR", "CREWLINE_RUNTIME_DIR")
+"""Variables of ours that are not fields: the command line's address, and where to read and keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: str
+    name: str
+    """How to call it in an error: the variable, and the file it stood in."""
+
+
+def load_settings(**overrides: Mapping[str, object]) -> Settings:
+    """The settings of this process; `overrides` (a mapping per group) win over everything.
+
+    An override of None, and a variable that is empty, count as not given. Raises `SettingsError` with all that is wrong.
+    """
+    found = _gather()
+    known = {*variables(), *map(variable, groups()), *OTHERS}
+    wrong = [misspelt(each.name, known) for name, each in found.items() if name not in known]
+    if wrong:
+        raise SettingsError(wrong)
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): each.value for name, each in found.items() if each.value}
+    given = {
+        group: {name: value for name, value in fields.items() if value is not None}
+        for group, fields in overrides.items()
+    }
+    origins = {path: found[name].name for name, path in variables().items() if name in found} | {
+        (group, name): f"{group}.{name}" for group, fields in given.items() for name in fields
+    }
+    try:
+        merged = _merged(understood(_environ()), source(), given)
+        return Settings.model_validate(merged)
+    except UnreadableValue as error:
+        raise SettingsError([f"a whole group must be a JSON object: {error}"]) from error
+    except ValidationError as error:
+        raise SettingsError(problems(error, origins)) from error
+
+
+def _gather() -> dict[str, _Found]:
+    """Every variable of ours that is set, by its upper-case name."""
+    found: dict[str, _Found] = {}
+    for folder in _secret_folders():
+        for file in sorted(folder.iterdir()):
+            if file.name.upper().startswith(PREFIX) and file.is_file():
+                text = file.read_text(encoding="utf-8").strip()
+                found[file.name.upper()] = _Found(text, f"{file.name.upper()} (in {folder})")
+    for name, value in _env_file().items():
+        if name.upper().startswith(PREFIX):
+            found[name.upper()] = _Found(value, f"{name} (in {_env_path()})")
+    for name, value in os.environ.items():
+        if name.upper().startswith(PREFIX):
+            found[name.upper()] = _Found(value, name)
+    return found
+
+
+def _environ() -> dict[str, str]:
+    return {**_env_file(), **os.environ}
+
+
+def _env_path() -> Path:
+    return Path(os.environ.get("CREWLINE_ENV_FILE") or ".env")
+
+
+def _env_file() -> dict[str, str]:
+    values = dotenv_values(_env_path(), interpolate=False)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _secret_folders() -> list[Path]:
+    named = os.environ.get("CREWLINE_SECRETS_DIR")
+    folder = Path(named or "/run/secrets")
+    if folder.is_dir():
+        return [folder]
+    if named:
+        raise SettingsError([f"CREWLINE_SECRETS_DIR={named!r}: there is no such folder"])
+    return []
+
+
+def _merged(*layers: Mapping[str, object]) -> Nested:
+    """The layers group by group; a later one wins."""
+    merged: Nested = {}
+    for layer in layers:
+        for group, fields in layer.items():
+            if isinstance(fields, Mapping):
+                merged.setdefault(group, {}).update(fields)
+    return merged
