@@ -1,5 +1,6 @@
 """What every group of settings has in common."""
 
+import json
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -13,11 +14,12 @@ class Group(BaseModel):
 
 
 def _listed(value: object) -> object:
-    if isinstance(value, str):
-        return [
-            part.strip() for part in value.strip("[] ").replace('"', "").split(",") if part.strip()
-        ]
-    return value
+    """A text as a list: a JSON array, or parts between commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$")]
@@ -26,8 +28,8 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=249, pattern=r"
 Names = Annotated[list[Name], NoDecode, BeforeValidator(_listed)]
 """Several names; as one text they are separated by commas."""
 
-Paths = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
-"""Several paths; as one text they are separated by commas."""
+Texts = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+"""Several texts without commas in them; as one text they are separated by commas."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 """A TCP port; 0 lets the system choose one."""

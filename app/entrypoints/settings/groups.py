@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from app.entrypoints.settings.group import Group, Name, Names, Paths, Port, Seconds
+from app.entrypoints.settings.group import Group, Name, Names, Port, Seconds, Texts
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
 
@@ -34,7 +34,7 @@ class GatewaySettings(Group):
     heartbeat_seconds: Seconds = Field(
         15, description="How often a silent event stream says that it is alive."
     )
-    cors_origins: Paths = Field(
+    cors_origins: Texts = Field(
         default=[], description="Origins whose pages may call the gateway, separated by commas."
     )
     drain_seconds: float = Field(
@@ -49,6 +49,11 @@ class WorkerSettings(Group):
         None,
         description="The worker's identity, which no two may share; by default the host's name "
         "and an ordinal that is claimed for the life of the process.",
+    )
+    runtime_folder: str | None = Field(
+        None,
+        description="Folder where ordinals are claimed, the same for all workers of a machine; "
+        "by default `crewline` in the folder for temporary files.",
     )
     agents: Names = Field(
         default=[],
@@ -94,7 +99,7 @@ class ProjectorSettings(Group):
 class CatalogSettings(Group):
     """Where agents come from."""
 
-    folders: Paths = Field(
+    folders: Texts = Field(
         default=[],
         description="Folders of agents' YAML files, separated by commas, added to the agents "
         "that come with Crewline; a later one replaces an earlier one of its name.",

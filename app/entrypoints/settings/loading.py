@@ -5,24 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dotenv import dotenv_values
 from pydantic import ValidationError
-from pydantic_settings import EnvSettingsSource
-from pydantic_settings import SettingsError as UnreadableValue
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from app.entrypoints.settings.ecosystem import Nested, understood
 from app.entrypoints.settings.model import PREFIX, Settings
 from app.entrypoints.settings.problems import (
     SettingsError,
-    groups,
     misspelt,
     problems,
-    variable,
     variables,
 )
 
-OTHERS = ("CREWLINE_URL", "CREWLINE_ENV_FILE", "CREWLINE_SECRETS_DIR", "CREWLINE_RUNTIME_DIR")
-"""Variables of ours that are not fields: the command line's address, and where to read and keep."""
+OTHERS = ("CREWLINE_URL", "CREWLINE_ENV_FILE", "CREWLINE_SECRETS_DIR")
+"""Variables of ours that are not fields: the command line's address, and where to read fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +31,11 @@ class _Found:
 def load_settings(**overrides: Mapping[str, object]) -> Settings:
     """The settings of this process; `overrides` (a mapping per group) win over everything.
 
-    An override of None, and a variable that is empty, count as not given. Raises `SettingsError` with all that is wrong.
+    An override of None, and a variable that is empty, count as not given. Raises `SettingsError`
+    with all that is wrong.
     """
     found = _gather()
-    known = {*variables(), *map(variable, groups()), *OTHERS}
+    known = {*variables(), *OTHERS}
     wrong = [misspelt(each.name, known) for name, each in found.items() if name not in known]
     if wrong:
         raise SettingsError(wrong)
@@ -54,8 +51,6 @@ def load_settings(**overrides: Mapping[str, object]) -> Settings:
     try:
         merged = _merged(understood(_environ()), source(), given)
         return Settings.model_validate(merged)
-    except UnreadableValue as error:
-        raise SettingsError([f"a whole group must be a JSON object: {error}"]) from error
     except ValidationError as error:
         raise SettingsError(problems(error, origins)) from error
 
@@ -69,8 +64,8 @@ def _gather() -> dict[str, _Found]:
                 text = file.read_text(encoding="utf-8").strip()
                 found[file.name.upper()] = _Found(text, f"{file.name.upper()} (in {folder})")
     for name, value in _env_file().items():
-        if name.upper().startswith(PREFIX):
-            found[name.upper()] = _Found(value, f"{name} (in {_env_path()})")
+        if name.startswith(PREFIX):
+            found[name] = _Found(value, f"{name} (in {_env_path()})")
     for name, value in os.environ.items():
         if name.upper().startswith(PREFIX):
             found[name.upper()] = _Found(value, name)
@@ -86,8 +81,9 @@ def _env_path() -> Path:
 
 
 def _env_file() -> dict[str, str]:
-    values = dotenv_values(_env_path(), interpolate=False)
-    return {name: value for name, value in values.items() if value is not None}
+    """All of `.env`, by upper-case names."""
+    values = DotEnvSettingsSource(Settings, env_file=_env_path()).env_vars
+    return {name.upper(): value for name, value in values.items() if value is not None}
 
 
 def _secret_folders() -> list[Path]:
