@@ -1,0 +1,40 @@
+"""Every message there is, by the name it has on the wire and in the views."""
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.events import (
+    TaskCanceled,
+    TaskCompleted,
+    TaskFailed,
+    TaskInputRequired,
+    TaskProgressed,
+    TaskRejected,
+    TaskRetryScheduled,
+    TaskStarted,
+    TraceLog,
+    TraceModelCall,
+    TraceStep,
+    TraceToken,
+    TraceToolCall,
+)
+from app.domain.model.messages import Message
+
+MESSAGES: dict[str, type[Message]] = {
+    message.TYPE: message
+    for message in (
+        SubmitTask,
+        TaskStarted,
+        TaskProgressed,
+        TaskRetryScheduled,
+        TaskInputRequired,
+        TaskCompleted,
+        TaskFailed,
+        TaskCanceled,
+        TaskRejected,
+        TraceStep,
+        TraceModelCall,
+        TraceToolCall,
+        TraceToken,
+        TraceLog,
+    )
+}
+"""A name ends in its version; a new version is a new entry beside the old one."""
