@@ -1,0 +1,105 @@
+"""The servers a test may ask for by name, and the guard that keeps every test on this machine."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import network_guard, servers
+
+UNIT = Path(__file__).parent / "unit"
+MARKED = {"kafka": "kafka", "postgres_url": "postgres", "postgres_database": "postgres"}
+"""Fixtures whose users carry a marker, so that `-m 'not kafka'` finds them all."""
+
+network_guard.install()
+
+
+def pytest_report_header() -> list[str]:
+    """Say what the run will use, so that a skipped test surprises nobody."""
+    offers = {
+        "broker": servers.kafka_choice(),
+        "embedded broker": servers.embedded_choice(),
+        "database": servers.postgres_choice(),
+    }
+    return [
+        f"{what}: none ({offer})" if isinstance(offer, str) else f"{what}: {offer.name}"
+        for what, offer in offers.items()
+    ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if fixture in MARKED:
+                item.add_marker(MARKED[fixture])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a marked test before its fixtures start, whatever way it gets its server."""
+    wanted = {"kafka": servers.kafka_choice, "postgres": servers.postgres_choice}
+    for marker, choose in wanted.items():
+        if item.get_closest_marker(marker) is not None:
+            offer = choose()
+            if isinstance(offer, str):
+                servers.missing(marker.capitalize(), offer)
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    if UNIT not in request.path.parents:
+        yield
+        return
+    with network_guard.offline("a unit test may not open sockets"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap servers of a real Apache Kafka, shared by the whole run."""
+    offer = servers.kafka_choice()
+    if isinstance(offer, str):
+        servers.missing("Kafka", offer)
+    with offer.open() as bootstrap_servers:
+        yield bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def embedded_kafka() -> Iterator[str]:
+    """Bootstrap servers of the embedded broker that `crewline dev` uses."""
+    offer = servers.embedded_choice()
+    if isinstance(offer, str):
+        servers.missing("The embedded broker", offer)
+    with offer.open() as bootstrap_servers:
+        yield bootstrap_servers
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix for topics and groups that no other test has, on a broker they share."""
+    return f"test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a real PostgreSQL, for SQLAlchemy with asyncpg; shared by the whole run."""
+    offer = servers.postgres_choice()
+    if isinstance(offer, str):
+        servers.missing("PostgreSQL", offer)
+    with offer.open() as url:
+        yield url
+
+
+@pytest.fixture
+async def postgres_database(postgres_url: str) -> AsyncIterator[str]:
+    """The address of an empty database for one test, dropped afterwards."""
+    import asyncpg  # noqa: PLC0415  # an optional extra
+
+    name = f"test_{secrets.token_hex(4)}"
+    connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield f"{postgres_url.rpartition('/')[0]}/{name}"
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()

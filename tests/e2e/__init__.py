@@ -1,0 +1,1 @@
+"""Whole journeys, as a user makes them."""

@@ -1,0 +1,186 @@
+"""Which broker and database a run of the suite uses, and how a test gets its own piece of them.
+
+Each comes by a ladder: what the environment names, else a container where Docker answers, else a
+server of this machine. Nothing starts before a test asks for it.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.adapters.local.servers import kafka_distribution, postgres, tansu
+from app.adapters.local.servers.kraft import KraftBroker
+from app.adapters.local.servers.postgres import PostgresServer
+from app.adapters.local.servers.server import ServerUnavailable
+from app.adapters.local.servers.tansu import TansuBroker
+
+KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
+POSTGRES_IMAGE = "postgres:17-alpine"
+
+_KAFKA_CONTAINER = {
+    "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "4",
+    "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+    "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+    "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    "KAFKA_OFFSET_METADATA_MAX_BYTES": "8192",
+    "KAFKA_MESSAGE_MAX_BYTES": "2097152",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A server the suite would use: what to call it, and how to have it."""
+
+    name: str
+    open: Callable[[], AbstractContextManager[str]]
+
+
+def kafka_choice() -> Choice | str:
+    """The real Kafka of this run, else the reason there is none."""
+    named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if named:
+        return Choice(f"Apache Kafka at {named}", lambda: _given(named))
+    if docker_answers():
+        return Choice(f"a container of {KAFKA_IMAGE}", _kafka_container)
+    try:
+        kafka_distribution.java()
+    except ServerUnavailable as error:
+        return f"no KAFKA_BOOTSTRAP_SERVERS, no Docker, and {error.message}"
+    if not kafka_distribution.is_fetched() and which("mvn") is None:
+        return "no KAFKA_BOOTSTRAP_SERVERS, no Docker, and no `mvn` to fetch Kafka's jars"
+    return Choice(f"Apache Kafka {kafka_distribution.KAFKA_VERSION} on the JVM", _kafka_on_the_jvm)
+
+
+def postgres_choice() -> Choice | str:
+    """The real PostgreSQL of this run, else the reason there is none."""
+    named = os.environ.get("CREWLINE_TEST_POSTGRES_URL")
+    if named:
+        where = urlsplit(named)
+        return Choice(f"PostgreSQL at {where.hostname}:{where.port or 5432}", lambda: _given(named))
+    if docker_answers():
+        return Choice(f"a container of {POSTGRES_IMAGE}", _postgres_container)
+    try:
+        folder = postgres.binaries()
+    except ServerUnavailable as error:
+        return f"no CREWLINE_TEST_POSTGRES_URL, no Docker, and {error.message}"
+    return Choice(f"PostgreSQL of {folder}", _postgres_of_this_machine)
+
+
+def embedded_choice() -> Choice | str:
+    """The embedded broker, else the reason there is none."""
+    try:
+        tansu.binary()
+    except ServerUnavailable as error:
+        return error.message
+    return Choice("Tansu", _tansu)
+
+
+def required() -> bool:
+    """Whether a missing server fails the run instead of skipping tests: in CI, or when asked."""
+    truths = {"1", "true", "yes"}
+    names = ("CI", "CREWLINE_REQUIRE_KAFKA")
+    return any(os.environ.get(name, "").lower() in truths for name in names)
+
+
+def missing(what: str, reason: str) -> NoReturn:
+    """Skip the test with the reason, or fail it where skipping would hide something."""
+    message = f"{what} is not available: {reason}"
+    if required():
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+def docker_answers() -> bool:
+    """Ask the Docker engine itself, within half a second; a client alone means nothing."""
+    if find_spec("testcontainers") is None:
+        return False
+    question = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"
+    for open_engine in _docker_engines():
+        try:
+            with open_engine() as engine:
+                engine.sendall(question)
+                if b" 200 " in engine.recv(64):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def _docker_engines() -> Iterator[Callable[[], socket.socket]]:
+    named = os.environ.get("DOCKER_HOST")
+    if named and named.startswith("tcp://"):
+        where = urlsplit(named)
+        host, port = where.hostname or "127.0.0.1", where.port or 2375
+        yield lambda: socket.create_connection((host, port), timeout=0.5)
+        return
+    home = Path.home()
+    usual = ["/var/run/docker.sock", home / ".docker/run/docker.sock"]
+    paths = [named.removeprefix("unix://")] if named else usual
+    for path in paths:
+        yield lambda path=path: _unix_connection(str(path))  # type: ignore[misc]
+
+
+def _unix_connection(path: str) -> socket.socket:
+    engine = socket.socket(socket.AF_UNIX)
+    engine.settimeout(0.5)
+    try:
+        engine.connect(path)
+    except OSError:
+        engine.close()
+        raise
+    return engine
+
+
+@contextmanager
+def _given(address: str) -> Iterator[str]:
+    yield address
+
+
+@contextmanager
+def _kafka_container() -> Iterator[str]:
+    from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415  # slow to import
+
+    container = KafkaContainer(KAFKA_IMAGE).with_kraft()
+    for name, value in _KAFKA_CONTAINER.items():
+        container.with_env(name, value)
+    container.start(timeout=90)
+    try:
+        yield str(container.get_bootstrap_server())
+    finally:
+        container.stop()
+
+
+@contextmanager
+def _kafka_on_the_jvm() -> Iterator[str]:
+    with KraftBroker() as broker:
+        yield broker.address
+
+
+@contextmanager
+def _tansu() -> Iterator[str]:
+    with TansuBroker() as broker:
+        yield broker.address
+
+
+@contextmanager
+def _postgres_container() -> Iterator[str]:
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415  # slow
+
+    with PostgresContainer(POSTGRES_IMAGE, driver="asyncpg") as container:
+        yield str(container.get_connection_url())
+
+
+@contextmanager
+def _postgres_of_this_machine() -> Iterator[str]:
+    with PostgresServer() as server:
+        yield server.url
