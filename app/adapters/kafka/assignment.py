@@ -1,0 +1,106 @@
+"""Which partitions are ours: what to keep, what to stop and where to go on when that changes.
+
+aiokafka rebalances eagerly: everything is revoked, then assigned anew. What comes back just goes
+on; only what moved to another worker is stopped.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from app.adapters.kafka.commits import Commits, Partition
+from app.adapters.kafka.offsets import PartitionOffsets, Snapshot
+
+ReadCommits = Callable[[Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, Snapshot]]]
+"""What the group last committed of these partitions."""
+_PAUSE = 0.2
+_log = logging.getLogger(__name__)
+
+
+class Assignment(ConsumerRebalanceListener):
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: dict[TopicPartition, Partition],
+        commits: Commits,
+        commits_of_group: ReadCommits,
+        lose: Callable[[Partition], None],
+        *,
+        exact_ends: bool,
+    ) -> None:
+        """`lose` stops whatever runs of a partition that is no longer ours.
+
+        `exact_ends` tells whether the broker's end offsets can be relied on; Tansu's cannot.
+        """
+        self._consumer = consumer
+        self._partitions = partitions
+        self._commits = commits
+        self._commits_of_group = commits_of_group
+        self._lose = lose
+        self._exact_ends = exact_ends
+        self.unchanged = asyncio.Lock()
+        """Held while the partitions change."""
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Say how far we are, for whoever gets them; what runs goes on meanwhile."""
+        if revoked:
+            await self._commits.flush()
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Keep what came back, let go of what moved, begin what is new."""
+        async with self.unchanged:
+            for name in [each for each in self._partitions if each not in assigned]:
+                await self._let_go(name)
+            commits, ends = await self._look_up(assigned)
+            for name in assigned:
+                partition, commit = self._partitions.get(name), commits.get(name)
+                if partition and commit and commit.position > (partition.committed or 0):
+                    # somebody else went on with it while we were out of the group
+                    await self._let_go(name)
+                    partition = None
+                if partition:
+                    if partition.offsets.next is not None:
+                        self._consumer.seek(name, partition.offsets.next)
+                else:
+                    self._partitions[name] = self._begin(name, commit, ends[name])
+
+    async def check(self, partition: Partition) -> Partition:
+        """The state to go on with when a partition delivers records below its position.
+
+        The same one, unless the partition now ends below it: then its topic was deleted and made
+        again, and all in it is new.
+        """
+        name, position = partition.name, partition.committed or 0
+        ends = await self._consumer.end_offsets([name])
+        if not self._exact_ends or ends[name] >= position:
+            return partition
+        _log.warning("%s was made anew: it is read from its start", name)
+        await self._let_go(name)
+        self._partitions[name] = Partition(name, PartitionOffsets(None, end=0), None)
+        return self._partitions[name]
+
+    def _begin(self, name: TopicPartition, commit: Snapshot | None, end: int) -> Partition:
+        if commit and self._exact_ends and commit.position > end:
+            commit = None  # of a topic that was deleted and made again
+        return Partition(name, PartitionOffsets(commit, end), commit.position if commit else None)
+
+    async def _let_go(self, name: TopicPartition) -> None:
+        partition = self._partitions.pop(name)
+        await self._commits.release(partition)
+        self._lose(partition)
+
+    async def _look_up(
+        self, assigned: Collection[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, Snapshot], Mapping[TopicPartition, int]]:
+        while True:
+            try:
+                commits = await self._commits_of_group(assigned) if assigned else {}
+                ends = await self._consumer.end_offsets(list(assigned)) if assigned else {}
+            except KafkaError as error:
+                _log.warning("the group's offsets cannot be read yet: %r", error)
+                await asyncio.sleep(_PAUSE)
+            else:
+                return commits, ends

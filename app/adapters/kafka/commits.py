@@ -1,0 +1,108 @@
+"""Commits of a group's progress: many completions ride on one, and who must can wait for it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from app.adapters.kafka.offsets import PartitionOffsets
+
+_COMMIT_TIMEOUT = 10.0
+_AFTER_A_FAILURE = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Partition:
+    """A partition from its assignment to its loss; the object itself is the fencing epoch."""
+
+    name: TopicPartition
+    offsets: PartitionOffsets
+    committed: int | None
+    """The position the group last committed, as far as we know."""
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    running: set["asyncio.Task[None]"] = field(default_factory=set)
+    noted: int = 0
+    """Counts changes; `durable` is the count the last commit covered."""
+    durable: int = 0
+
+
+class Commits:
+    """The first change starts a commit; what changes meanwhile rides on the next."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Mapping[TopicPartition, Partition],
+        spacing: float = 0.02,
+    ) -> None:
+        """`spacing` is the least time between two commits, in seconds."""
+        self._consumer = consumer
+        self._partitions = partitions
+        self._spacing = spacing
+        self._due = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._moved = asyncio.Condition()
+
+    def note(self, partition: Partition) -> None:
+        """Something of this partition changed: commit soon."""
+        partition.noted += 1
+        self._due.set()
+
+    async def covering(self, partition: Partition) -> None:
+        """Return once all that was noted so far is committed, or the partition is lost."""
+        version = partition.noted
+        async with self._moved:
+            await self._moved.wait_for(
+                lambda: partition.durable >= version or partition.lost.is_set()
+            )
+
+    async def run(self) -> None:
+        """Commit as changes come, until cancelled."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            if await self.flush():
+                await asyncio.sleep(self._spacing)
+            else:
+                await asyncio.sleep(_AFTER_A_FAILURE)
+                self._due.set()
+
+    async def flush(self) -> bool:
+        """Commit now. False: the broker did not take it, the changes stay noted."""
+        async with self._one_at_a_time:
+            changed = {
+                each: (each.noted, commit)
+                for each in self._partitions.values()
+                if each.noted > each.durable and (commit := each.offsets.commit())
+            }
+            if not changed:
+                return True
+            positions = {each.name: commit for each, (_, commit) in changed.items()}
+            try:
+                async with asyncio.timeout(_COMMIT_TIMEOUT):
+                    await self._consumer.commit(positions)
+            except (KafkaError, IllegalStateError, TimeoutError) as error:
+                _log.info("the commit is put off: %r", error)
+                return False
+            for each, (noted, (position, _)) in changed.items():
+                each.durable, each.committed = noted, position
+        async with self._moved:
+            self._moved.notify_all()
+        return True
+
+    async def release(self, partition: Partition) -> None:
+        """Let nobody wait any longer for a partition that is lost."""
+        partition.lost.set()
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def close(self) -> None:
+        """The last word before leaving the group."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.flush()

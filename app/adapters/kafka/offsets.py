@@ -1,0 +1,167 @@
+"""What of one partition is done, what is running, and how that survives in the group's commit.
+
+Kafka keeps one position per partition; tasks end in any order. So the position we commit is the
+lowest offset below which all is done, and the commit's metadata says what is done above it and
+which attempts are running: a restarted worker skips the former and numbers the latter on.
+"""
+
+import base64
+import logging
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+MAX_METADATA = 4_000
+"""Characters; brokers refuse more than `offset.metadata.max.bytes`, by default 4,096."""
+_NEARLY_FULL = 0.75
+_UNCOMMITTED_REACH = 1_024
+"""How far past its last commit an owner that died may have started records."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a partition, as one commit can carry it."""
+
+    position: int
+    """The offset to commit: all below it is done."""
+    seen: int
+    """The next offset to be read when the snapshot was taken."""
+    done: int = 0
+    """A set of bits: bit i tells that offset `position + i` is done."""
+    running: Mapping[int, int] = field(default_factory=dict)
+    """Which attempt of each started, unfinished offset was the last."""
+
+    def is_done(self, offset: int) -> bool:
+        return offset < self.position or bool(self.done >> (offset - self.position) & 1)
+
+    def encode(self) -> str:
+        """The metadata of the commit; its size grows with the span of `done`, not the count."""
+        numbers = [self.seen - self.position, len(self.running)]
+        for offset, attempt in sorted(self.running.items()):
+            numbers += [offset - self.position, attempt]
+        bits = self.done.to_bytes((self.done.bit_length() + 7) // 8, "little")
+        raw = b"".join(map(_varint, numbers)) + bits
+        packed = zlib.compress(raw, 6) if len(raw) > 48 else raw
+        mark, body = ("z", packed) if len(packed) < len(raw) else ("r", raw)
+        return mark + base64.b64encode(body).decode()
+
+    @classmethod
+    def decode(cls, position: int, metadata: str | None) -> "Snapshot":
+        """The snapshot in a commit. One that cannot be read costs repeated runs, no loss."""
+        if not metadata:
+            return cls(position, seen=position)
+        try:
+            raw = base64.b64decode(metadata[1:], validate=True)
+            stream = iter(zlib.decompress(raw) if metadata[0] == "z" else raw)
+            seen, count = position + _read(stream), _read(stream)
+            running = {position + _read(stream): _read(stream) for _ in range(count)}
+        except (ValueError, zlib.error):
+            _log.warning("the commit's metadata cannot be read: work done above it is run again")
+            return cls(position, seen=position)
+        return cls(position, seen, int.from_bytes(bytes(stream), "little"), running)
+
+
+class PartitionOffsets:
+    """Follows one partition from its assignment on."""
+
+    def __init__(self, restored: Snapshot | None, end: int) -> None:
+        """`restored` is the last commit, if there is one; `end` is where the partition ends now."""
+        self.next: int | None = restored.position if restored else None
+        """The next offset to be read; None as long as nothing was committed or read."""
+        self._open: dict[int, int] = {}  # offset → attempts started, in the order of offsets
+        self._ahead = restored or Snapshot(0, 0)  # what former owners did, as far as they told
+        self._suspect_below = min(self._ahead.seen + _UNCOMMITTED_REACH, end)
+        self._metadata_size = 0
+
+    def accept(self, offset: int) -> bool:
+        """Note a record that was read. False: nothing to do, it is done or was read before."""
+        if self.next is not None and offset < self.next:
+            return False
+        self.next = offset + 1
+        if self._ahead.is_done(offset):
+            return False
+        self._open[offset] = self._ahead.running.get(offset, 0)
+        return True
+
+    def went_back(self, offset: int) -> bool:
+        """Whether a record stands below all that is done: its topic was deleted and made again."""
+        return self.next is not None and offset < self._position()
+
+    def may_have_run(self, offset: int) -> bool:
+        """Whether a former owner may have started this record."""
+        return offset < self._suspect_below
+
+    def start(self, offset: int) -> int:
+        """Count another attempt, and return its number."""
+        self._open[offset] += 1
+        return self._open[offset]
+
+    def complete(self, offset: int) -> None:
+        """The record's outcome is durable."""
+        self._open.pop(offset, None)
+
+    @property
+    def unfinished(self) -> int:
+        return len(self._open)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the metadata is nearly full: read nothing more until the lowest work is done."""
+        return self._metadata_size > MAX_METADATA * _NEARLY_FULL
+
+    @property
+    def window(self) -> int:
+        """How many offsets lie between the position and the next one to be read."""
+        return (self.next or 0) - self._position()
+
+    def commit(self) -> tuple[int, str] | None:
+        """What to commit now: position and metadata; None as long as nothing was read."""
+        if self.next is None:
+            return None
+        position = self._position()
+        snapshot = Snapshot(
+            position,
+            seen=max(self.next, self._ahead.seen),
+            done=self._done_from(position, self.next),
+            running=self._running(self.next),
+        )
+        metadata = snapshot.encode()
+        self._metadata_size = len(metadata)
+        return position, metadata if len(metadata) <= MAX_METADATA else ""
+
+    def _position(self) -> int:
+        return next(iter(self._open), self.next or 0)
+
+    def _done_from(self, position: int, reached: int) -> int:
+        unfinished = bytearray((reached - position) // 8 + 1)
+        for offset in self._open:
+            unfinished[(offset - position) >> 3] |= 1 << ((offset - position) & 7)
+        done = (1 << (reached - position)) - 1 ^ int.from_bytes(unfinished, "little")
+        beyond = self._ahead.done >> max(0, reached - self._ahead.position)
+        return done | beyond << (max(reached, self._ahead.position) - position)
+
+    def _running(self, reached: int) -> dict[int, int]:
+        running = {offset: attempt for offset, attempt in self._open.items() if attempt}
+        ahead = self._ahead.running.items()
+        return running | {offset: attempt for offset, attempt in ahead if offset >= reached}
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read(stream: Iterator[int]) -> int:
+    number = shift = 0
+    for byte in stream:
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number
+        shift += 7
+    raise ValueError("the metadata ends within a number")
