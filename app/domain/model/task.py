@@ -5,6 +5,8 @@ The ending is the terminal event that stands first in the log, so a run that los
 and reports late cannot change an outcome that somebody has already read.
 """
 
+from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -26,39 +28,48 @@ from app.domain.model.events import (
     TerminalEvent,
     Usage,
 )
-from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId, WorkerId
+from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.messages import Timestamp
 
-
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True)
+_NOTHING_SPENT = Usage()
 
 
-class News(_Fact):
-    """The latest thing an attempt said about itself."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """The latest thing an attempt said about itself, and where in the results log it stands."""
 
     sequence: int = 0
+    offset: int = 0
     at: Timestamp | None = None
     state: TaskState = TaskState.WORKING
     reason: Reason | None = None
     message: str | None = None
     input_request: InputRequest | None = None
     error: TaskError | None = None
-    usage: Usage = Usage()
+    usage: Usage = _NOTHING_SPENT
 
 
-class Attempt(_Fact):
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How an attempt began."""
+
+    offset: int
+    at: Timestamp
+    runtime: RuntimeName
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
     """One run of the task, as far as it has been heard of."""
 
-    worker_id: WorkerId
-    runtime: RuntimeName | None = None
-    model: str | None = None
-    started_at: Timestamp | None = None
-    news: News = News()
+    start: Start | None
+    news: News
 
 
-class Ending(_Fact):
+@dataclass(frozen=True, slots=True)
+class Ending:
     """The terminal event, with its offset in the results log."""
 
     offset: int
@@ -72,15 +83,26 @@ class Ending(_Fact):
     error: TaskError | None = None
 
 
-class Progress(_Fact):
+@dataclass(frozen=True, slots=True)
+class Progress:
     """All that the results log has told about one task."""
 
     task_id: TaskId
-    agent: AgentName
     first_at: Timestamp
-    trace_id: str | None = None
-    attempts: dict[int, Attempt] = {}
-    ending: Ending | None = None
+    first_offset: int
+    agent: AgentName
+    """As the first event in the log says, like `trace_id`."""
+    trace_id: str | None
+    attempts: dict[int, Attempt]
+    ending: Ending | None
+
+    @property
+    def latest(self) -> News | Ending:
+        """What decides the state: the ending, else the news of the newest attempt."""
+        return self.ending or self.attempts[max(self.attempts)].news
+
+
+_QUEUED = News(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
 
 
 class Task(BaseModel):
@@ -112,19 +134,32 @@ class Task(BaseModel):
 
 
 def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress:
-    """What is known after one more event; `offset` is where the event stands in the results log."""
-    if progress is None:
-        progress = Progress(task_id=event.task_id, agent=event.agent, first_at=event.at)
-    attempts = dict(progress.attempts)
-    attempts[event.attempt] = _with(attempts.get(event.attempt), event)
-    ending = progress.ending
+    """What is known after one more event; `offset` is where the event stands in the results log.
+
+    Where two events claim the same place, the one that stands first in the log has it.
+    """
+    attempt = _with(progress.attempts.get(event.attempt) if progress else None, event, offset)
+    ending = progress.ending if progress else None
     if isinstance(event, TerminalEvent) and (ending is None or offset < ending.offset):
         ending = _ending(event, offset)
+    if progress is None:
+        return Progress(
+            task_id=event.task_id,
+            first_at=event.at,
+            first_offset=offset,
+            agent=event.agent,
+            trace_id=trace_id_of(event.traceparent),
+            attempts={event.attempt: attempt},
+            ending=ending,
+        )
+    attempts = {**progress.attempts, event.attempt: attempt}
+    first = offset < progress.first_offset
     return Progress(
         task_id=progress.task_id,
-        agent=progress.agent,
         first_at=min(progress.first_at, event.at),
-        trace_id=progress.trace_id or trace_id_of(event.traceparent),
+        first_offset=offset if first else progress.first_offset,
+        agent=event.agent if first else progress.agent,
+        trace_id=trace_id_of(event.traceparent) if first else progress.trace_id,
         attempts=dict(sorted(attempts.items())),
         ending=ending,
     )
@@ -132,39 +167,42 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
 
 def describe(command: SubmitTask | None, progress: Progress | None) -> Task:
     """The task that a command and its progress amount to; one may not have been seen yet."""
-    known = command or progress
-    if known is None:
+    if command is not None:
+        task_id, agent, created_at = command.id, command.agent, command.submitted_at
+    elif progress is not None:
+        task_id, agent, created_at = progress.task_id, progress.agent, progress.first_at
+    else:
         raise ValueError("neither a command nor any progress: there is no task")
     attempts = progress.attempts if progress else {}
-    ending = progress.ending if progress else None
+    latest = progress.latest if progress else _QUEUED
+    ending = latest if isinstance(latest, Ending) else None
     number = ending.attempt if ending else max(attempts, default=0)
-    current = attempts.get(number)
-    news = current.news if current else News(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
-    created_at = command.submitted_at if command else progress.first_at if progress else None
-    moved_at = ending.at if ending else news.at
+    starts = [attempt.start for attempt in attempts.values() if attempt.start]
+    start = attempts[number].start if number in attempts else None
+    asked = command.runtime if command else None
     return Task(
-        id=known.id if isinstance(known, SubmitTask) else known.task_id,
-        agent=known.agent,
-        runtime=(current.runtime if current else None) or (command.runtime if command else None),
-        state=ending.state if ending else news.state,
-        reason=ending.reason if ending else news.reason,
-        status_message=ending.message if ending else news.message,
+        id=task_id,
+        agent=agent,
+        runtime=start.runtime if start else asked,
+        state=latest.state,
+        reason=latest.reason,
+        status_message=latest.message,
         input=command.input if command else None,
         parameters=command.parameters if command else {},
         context_id=command.context_id if command else None,
         labels=command.labels if command else {},
         result=ending.result if ending else None,
-        error=ending.error if ending else news.error,
-        input_request=None if ending else news.input_request,
+        error=latest.error,
+        input_request=None if isinstance(latest, Ending) else latest.input_request,
         attempt=number,
-        usage=sum((attempt.news.usage for attempt in attempts.values()), Usage()),
+        usage=sum((attempt.news.usage for attempt in attempts.values()), _NOTHING_SPENT),
         created_at=created_at,
-        started_at=min((a.started_at for a in attempts.values() if a.started_at), default=None),
+        started_at=min((each.at for each in starts), default=None),
         finished_at=ending.at if ending else None,
-        updated_at=max(filter(None, (created_at, moved_at))),
+        updated_at=max(created_at, latest.at or created_at),
         trace_id=(trace_id_of(command.traceparent) if command else None)
         or (progress.trace_id if progress else None),
-        sequence=ending.sequence if ending else news.sequence,
+        sequence=latest.sequence,
     )
 
 
@@ -174,57 +212,50 @@ def trace_id_of(traceparent: str | None) -> str | None:
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
 
 
-def _with(attempt: Attempt | None, event: ResultEvent) -> Attempt:
-    facts = attempt or Attempt(worker_id=event.worker_id)
-    if isinstance(event, TaskStarted):
-        facts = facts.model_copy(
-            update={"runtime": event.runtime, "model": event.model, "started_at": event.at}
-        )
-    if event.sequence > facts.news.sequence:
-        facts = facts.model_copy(update={"news": _news(event)})
-    return facts
+def _with(attempt: Attempt | None, event: ResultEvent, offset: int) -> Attempt:
+    start = attempt.start if attempt else None
+    if isinstance(event, TaskStarted) and (start is None or offset < start.offset):
+        start = Start(offset, event.at, event.runtime, event.model)
+    if attempt is None or _newer(event, offset, attempt.news):
+        return Attempt(start, _news(event, offset))
+    return Attempt(start, attempt.news)
 
 
-def _news(event: ResultEvent) -> News:
-    heard = News(sequence=event.sequence, at=event.at)
+def _newer(event: ResultEvent, offset: int, news: News) -> bool:
+    if event.sequence == news.sequence:
+        return offset < news.offset
+    return event.sequence > news.sequence
+
+
+def _news(event: ResultEvent, offset: int) -> News:
+    news = partial(News, event.sequence, offset, event.at)
     match event:
-        case TaskStarted():
-            return heard
+        case TaskStarted() | TaskRejected():
+            return news()
         case TaskProgressed():
-            return heard.model_copy(update={"message": event.message, "usage": event.usage})
+            return news(message=event.message, usage=event.usage)
         case TaskRetryScheduled():
-            update = {"reason": Reason.RETRYING, "error": event.error, "usage": event.usage}
-            return heard.model_copy(update=update)
+            return news(reason=Reason.RETRYING, error=event.error, usage=event.usage)
         case TaskInputRequired():
-            asked = {"state": TaskState.INPUT_REQUIRED, "input_request": event.input_request}
-            return heard.model_copy(update={**asked, "usage": event.usage})
+            question = event.input_request
+            state = TaskState.INPUT_REQUIRED
+            return news(state=state, input_request=question, usage=event.usage)
         case TaskCompleted() | TaskFailed() | TaskCanceled():
-            return heard.model_copy(update={"usage": event.usage})
-        case TaskRejected():
-            return heard
+            return news(usage=event.usage)
         case _:
             assert_never(event)
 
 
 def _ending(event: TerminalEvent, offset: int) -> Ending:
-    end = Ending(
-        offset=offset,
-        attempt=event.attempt,
-        sequence=event.sequence,
-        at=event.at,
-        state=TaskState.COMPLETED,
-    )
+    end = partial(Ending, offset, event.attempt, event.sequence, event.at)
     match event:
         case TaskCompleted():
-            return end.model_copy(update={"result": event.result})
+            return end(TaskState.COMPLETED, result=event.result)
         case TaskFailed():
-            how = {"state": TaskState.FAILED, "reason": event.reason}
-            return end.model_copy(update={**how, "error": event.error})
+            return end(TaskState.FAILED, event.reason, error=event.error)
         case TaskCanceled():
-            how = {"state": TaskState.CANCELED, "reason": event.reason}
-            return end.model_copy(update={**how, "message": event.message})
+            return end(TaskState.CANCELED, event.reason, event.message)
         case TaskRejected():
-            how = {"state": TaskState.REJECTED, "reason": event.reason}
-            return end.model_copy(update={**how, "error": event.error})
+            return end(TaskState.REJECTED, event.reason, error=event.error)
         case _:
             assert_never(event)
