@@ -1,0 +1,134 @@
+"""Logs: one line per event, JSON for machines and coloured text for people.
+
+Ours come through structlog, the libraries' through the standard library; both take the same way.
+Log constant messages with fields. Bind `task_id` with `structlog.contextvars.bound_contextvars`.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from app.domain.model.messages import rfc3339
+from app.entrypoints.log_redaction import redact
+
+_FIRST = ("ts", "level", "logger", "event", "task_id", "trace_id", "span_id")
+_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "aiokafka", "alembic", "crewai")
+"""Loggers of libraries that may have been given handlers of their own."""
+
+_TALKATIVE = ("anthropic", "crewai", "httpcore", "httpx", "langchain", "LiteLLM", "openai")
+"""Libraries whose lower levels hold prompts or the bytes of a call."""
+
+_HARMLESS = {"aiokafka": ("GroupCoordinatorNotAvailable", "CoordinatorNotAvailable")}
+"""What happens once in the life of a new broker and mends itself."""
+
+
+def configure_logging(
+    level: str = "INFO",
+    format: Literal["auto", "json", "text"] = "auto",  # noqa: A002 - the setting's name
+    *,
+    extra_processors: Sequence[Processor] = (),
+    stream: TextIO | None = None,
+) -> None:
+    """Send every log of this process to one stream (standard error by default).
+
+    `extra_processors` may add fields, such as those of the current span, before secrets are taken
+    out. Run uvicorn with `log_config=None`, or it takes its loggers back.
+    """
+    stream = stream or sys.stderr
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        _add_time,
+        *extra_processors,
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(_HarmlessFilter(level))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(format, stream),
+            ],
+        )
+    )
+    _route(handler, level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _route(handler: logging.Handler, level: str) -> None:
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _OWN_HANDLERS:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(capture=True)
+
+
+def _rendering(format_: str, stream: TextIO) -> list[Processor]:
+    terminal = stream.isatty()
+    clean: list[Processor] = [structlog.processors.format_exc_info, redact]
+    if format_ == "json" or (format_ == "auto" and not terminal):
+        json_line = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        return [*clean, _in_order, json_line]
+    text_line = structlog.dev.ConsoleRenderer(
+        colors=terminal and not os.environ.get("NO_COLOR"),
+        timestamp_key="ts",
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+    return [*clean, text_line]
+
+
+def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    record = event.get("_record")
+    at = datetime.fromtimestamp(record.created, UTC) if record else datetime.now(UTC)
+    event["ts"] = rfc3339(at)
+    return event
+
+
+def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What one looks for first stands first."""
+    first = {name: event[name] for name in _FIRST if name in event}
+    return {**first, **{name: value for name, value in event.items() if name not in first}}
+
+
+class _HarmlessFilter(logging.Filter):
+    """Lowers what is harmless to debug, and drops it where debug is not written."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self._shown = level == "DEBUG"
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        harmless = _HARMLESS.get(record.name.partition(".")[0], ())
+        if record.levelno > logging.DEBUG and harmless:
+            message = record.getMessage()
+            if any(words in message for words in harmless):
+                record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+                return self._shown
+        return True
