@@ -12,7 +12,7 @@ UNIT = Path(__file__).parent / "unit"
 MARKED = {"kafka": "kafka", "postgres_url": "postgres", "postgres_database": "postgres"}
 """Fixtures whose users carry a marker, so that `-m 'not kafka'` finds them all."""
 
-network_guard.install()
+network_guard.install(servers.TEST_POSTGRES_URL)
 
 
 def pytest_report_header() -> list[str]:

@@ -53,14 +53,14 @@ def _is_loopback(host: str) -> bool:
 _guard = _Guard()
 
 
-def install() -> None:
+def install(*allowed_urls: str | None) -> None:
     """Guard this process from now on, and take the keys away that its children could spend."""
     for name in [name for name in os.environ if name.endswith(MODEL_KEYS)]:
         del os.environ[name]
     servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "").split(",")
     _guard.hosts |= {server.rpartition(":")[0] for server in servers}
-    for name in ("CREWLINE_TEST_POSTGRES_URL", "DOCKER_HOST"):
-        host = urlsplit(os.environ.get(name, "")).hostname
+    for url in (*allowed_urls, os.environ.get("DOCKER_HOST")):
+        host = urlsplit(url or "").hostname
         _guard.hosts |= {host} if host else set()
     sys.addaudithook(_guard)
 

@@ -45,6 +45,11 @@ class Choice:
     open: Callable[[], AbstractContextManager[str]]
 
 
+TEST_POSTGRES_URL = os.environ.pop("CREWLINE_TEST_POSTGRES_URL", None)
+REQUIRE_KAFKA = os.environ.pop("CREWLINE_REQUIRE_KAFKA", "")
+"""Words for the suite, taken away here because Crewline refuses variables it does not know."""
+
+
 def kafka_choice() -> Choice | str:
     """The real Kafka of this run, else the reason there is none."""
     named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
@@ -63,8 +68,8 @@ def kafka_choice() -> Choice | str:
 
 def postgres_choice() -> Choice | str:
     """The real PostgreSQL of this run, else the reason there is none."""
-    named = os.environ.get("CREWLINE_TEST_POSTGRES_URL")
-    if named:
+    named = TEST_POSTGRES_URL
+    if named is not None:
         where = urlsplit(named)
         return Choice(f"PostgreSQL at {where.hostname}:{where.port or 5432}", lambda: _given(named))
     if docker_answers():
@@ -87,9 +92,9 @@ def embedded_choice() -> Choice | str:
 
 def required() -> bool:
     """Whether a missing server fails the run instead of skipping tests: in CI, or when asked."""
-    truths = {"1", "true", "yes"}
-    names = ("CI", "CREWLINE_REQUIRE_KAFKA")
-    return any(os.environ.get(name, "").lower() in truths for name in names)
+    return any(
+        word.lower() in {"1", "true", "yes"} for word in (os.environ.get("CI", ""), REQUIRE_KAFKA)
+    )
 
 
 def missing(what: str, reason: str) -> NoReturn:

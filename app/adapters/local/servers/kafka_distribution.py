@@ -59,10 +59,7 @@ def java() -> str:
 
 
 def cache_folder() -> Path:
-    """`CREWLINE_KAFKA_CACHE`, else `kafka-<version>` in the user's cache folder."""
-    override = os.environ.get("CREWLINE_KAFKA_CACHE")
-    if override:
-        return Path(override)
+    """`crewline/kafka-<version>` in the user's cache folder, which `XDG_CACHE_HOME` moves."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches, "crewline", f"kafka-{KAFKA_VERSION}")
 

@@ -44,6 +44,9 @@ auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 group.max.session.timeout.ms=1800000
+# After a crash the broker may come back as soon as its old registration ends, not after 9 seconds.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 # Room for what the engine remembers beside its offsets.
 offset.metadata.max.bytes=8192
 message.max.bytes=2097152

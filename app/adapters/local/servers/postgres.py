@@ -51,16 +51,21 @@ class PostgresServer(LocalServer):
         user, group = self._user() or (None, None)
         if user is not None and group is not None:
             os.chown(self._home, user, group)
-        made = subprocess.run(  # noqa: S603
-            command,
-            cwd=self._home,
-            user=user,
-            group=group,
-            extra_groups=None if user is None else [],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            made = subprocess.run(  # noqa: S603
+                command,
+                cwd=self._home,
+                user=user,
+                group=group,
+                extra_groups=None if user is None else [],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except PermissionError as error:
+            raise ServerUnavailable(
+                f"The unprivileged user PostgreSQL runs as may not execute {initdb}."
+            ) from error
         if made.returncode != 0:
             said = (made.stderr or made.stdout).strip().split("\n")[-1]
             raise ServerUnavailable(f"PostgreSQL's data folder cannot be made: {said}")

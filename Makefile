@@ -1,0 +1,101 @@
+# Everything a developer does, on a machine that has Python 3.11 or newer with pip, and nothing else.
+
+VENV ?= .venv
+TOOLS ?= .tools
+ARGS ?=
+UV_VERSION := 0.13.8
+EXTRAS := console,crewai,embedded,postgres,redis
+
+# The first interpreter that fits; PYTHON=/path/to/python overrides.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	"$$each" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& command -v "$$each" && break; done)
+
+UV := $(TOOLS)/bin/uv
+RUN := $(VENV)/bin
+COMPOSE := docker compose --file docker-compose.kafka.yml
+LOCK := pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-header --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help dev ready test check style lint types imports unit format lock lock-check bench up down clean
+
+help: ## Show this text.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Getting ready -------------------------------------------------------------------------------
+# pip may be told to leave the system alone, and the venv module may be missing: `pip --target` works
+# in both cases, and uv does the rest.
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "Crewline needs Python 3.11, 3.12 or 3.13, and there is none on the path." >&2; exit 1; }
+	@"$(PYTHON)" -m pip --version >/dev/null 2>&1 || { echo "Crewline needs pip, and $(PYTHON) has none." >&2; exit 1; }
+	@echo "Fetching uv $(UV_VERSION) into $(TOOLS)"
+	@"$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target "$(TOOLS)" uv==$(UV_VERSION)
+
+$(RUN)/python: | $(UV)
+	@"$(UV)" venv --quiet --allow-existing --python "$(PYTHON)" "$(VENV)"
+
+# The stamps are newer than what they were made from, so nothing is installed twice.
+$(VENV)/.run: pyproject.toml requirements.lock | $(RUN)/python
+	@echo "Installing Crewline into $(VENV)"
+	@"$(UV)" pip install --quiet --python "$(RUN)/python" --constraint requirements.lock --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements.lock | $(RUN)/python
+	@echo "Installing Crewline and its developers' tools into $(VENV)"
+	@"$(UV)" pip install --quiet --python "$(RUN)/python" --constraint requirements.lock --editable '.[$(EXTRAS)]' --group dev
+	@touch $(VENV)/.run $@
+
+ready: $(VENV)/.dev ## Install everything that checks and tests need.
+
+# --- Using it ------------------------------------------------------------------------------------
+
+dev: $(VENV)/.run ## Run everything on this machine: HTTP on port 8000, Kafka on 9092. ARGS="--help" shows how.
+	@"$(RUN)/crewline" dev $(ARGS)
+
+bench: $(VENV)/.run ## Measure what this machine can do.
+	@"$(RUN)/crewline" bench $(ARGS)
+
+up: ## Run it in containers, with Kafka and PostgreSQL.
+	$(COMPOSE) up --build --wait $(ARGS)
+
+down: ## Stop the containers; ARGS=--volumes forgets their data.
+	$(COMPOSE) down $(ARGS)
+
+# --- Changing it ---------------------------------------------------------------------------------
+
+check: style lint types imports unit ## Format, lint, types, imports and unit tests: what every commit must pass.
+
+style: $(VENV)/.dev
+	@"$(RUN)/ruff" format --check
+
+lint: $(VENV)/.dev
+	@"$(RUN)/ruff" check
+
+types: $(VENV)/.dev
+	@"$(RUN)/mypy"
+
+imports: $(VENV)/.dev
+	@"$(RUN)/lint-imports"
+
+unit: $(VENV)/.dev
+	@"$(RUN)/pytest" tests/unit --quiet $(ARGS)
+
+test: $(VENV)/.dev ## Run every test; the first lines say which broker and database they use.
+	@"$(RUN)/pytest" $(ARGS)
+
+format: $(VENV)/.dev ## Format the code and mend what can be mended.
+	@"$(RUN)/ruff" format
+	@"$(RUN)/ruff" check --fix
+
+lock: | $(UV) ## Resolve the dependencies again, keeping the versions that still fit; ARGS=--upgrade takes new ones.
+	@"$(UV)" $(LOCK) $(ARGS) --output-file requirements.lock
+
+lock-check: | $(UV) ## Fail when requirements.lock does not fit pyproject.toml.
+	@cp requirements.lock "$(TOOLS)/requirements.lock"
+	@"$(UV)" $(LOCK) --output-file "$(TOOLS)/requirements.lock"
+	@cmp -s requirements.lock "$(TOOLS)/requirements.lock" || { echo "requirements.lock is out of date: run make lock." >&2; exit 1; }
+
+clean: ## Forget what was installed and cached here.
+	rm -rf "$(VENV)" "$(TOOLS)" .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist
+	find app tests -name __pycache__ -prune -exec rm -rf {} +
