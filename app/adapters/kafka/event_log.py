@@ -1,0 +1,44 @@
+"""The log on Kafka, keyed by task."""
+
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import Self
+
+from app.adapters.kafka.codec import encode
+from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.producer import Producer
+from app.adapters.kafka.topics import Topics
+from app.domain.model.messages import Message
+from app.ports.event_log import EventLog
+
+
+class KafkaEventLog(EventLog):
+    """Writes commands and events; enter it before use, leaving it sends what is still waiting."""
+
+    def __init__(
+        self, connection: KafkaConnection, topics: Topics, *, deadline: float = 10.0
+    ) -> None:
+        self._topics = topics
+        self._producer = Producer(connection, deadline=deadline)
+
+    async def __aenter__(self) -> Self:
+        await self._producer.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._producer.__aexit__(kind, error, traceback)
+
+    async def append(self, message: Message) -> Awaitable[None]:
+        key, value, headers = encode(message)
+        return await self._producer.send(
+            self._topics.of(message), key=key, value=value, headers=headers
+        )
+
+    async def ping(self) -> None:
+        """Return if a broker answers, else raise `LogUnavailable`."""
+        await self._producer.ping()

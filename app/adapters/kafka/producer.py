@@ -1,0 +1,164 @@
+"""Sends records: in order, durable before they are acknowledged, and never hanging."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from app.adapters.kafka.connection import KafkaConnection
+from app.domain.model.errors import PayloadTooLarge, PlatformError
+from app.ports.event_log import LogUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class Acknowledgement(Awaitable[None]):
+    """Awaiting it returns once the record is durable; to stop waiting does not stop the record."""
+
+    __slots__ = ("_sent", "_until")
+
+    def __init__(self, sent: "asyncio.Future[Any]", until: float) -> None:
+        self._sent = sent
+        self._until = until
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        if not self._sent.done():
+            left = self._until - asyncio.get_running_loop().time()
+            await asyncio.wait((self._sent,), timeout=max(0.0, left))
+        if not self._sent.done():
+            raise LogUnavailable("Kafka has not acknowledged the message in time")
+        if (error := self._sent.exception()) is not None:
+            raise _translated(error) from error
+
+
+class Producer:
+    """One aiokafka producer, replaced when it cannot go on.
+
+    It connects when it is entered or, where the brokers are away, at the next record. A record the
+    broker refuses leaves a hole in an idempotent producer's numbering, after which its partition
+    takes nothing more from it: a new producer does not have that past.
+    """
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        deadline: float = 10.0,
+        max_message_bytes: int | None = None,
+    ) -> None:
+        self._settings: Callable[[], dict[str, Any]] = lambda: (
+            connection.producer_settings()
+            | ({"max_request_size": max_message_bytes} if max_message_bytes else {})
+        )
+        self._deadline = deadline
+        self._producer: Any = None
+        self._spoiled = False
+        self._changing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(self._deadline):
+                await self._usable()
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("kafka is away, will connect with the next message", exc_info=error)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        async with self._changing:
+            await self._stop()
+
+    async def send(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+        partition: int | None = None,
+    ) -> Acknowledgement:
+        """Take a record, in order; raise `PayloadTooLarge` or `LogUnavailable` where that fails."""
+        until = asyncio.get_running_loop().time() + self._deadline
+        try:
+            async with asyncio.timeout_at(until):
+                producer = self._producer
+                if producer is None or self._spoiled:
+                    producer = await self._usable()
+                sent = await producer.send(
+                    topic, value, key=key, headers=headers, partition=partition
+                )
+        except UnknownTopicOrPartitionError as error:
+            missing = f"the topic {topic} does not exist; `crewline topics apply` makes it"
+            raise LogUnavailable(missing, retry_after=10) from error
+        except TimeoutError as error:
+            raise LogUnavailable(f"Kafka has not taken a message for {topic} in time") from error
+        except (KafkaError, OSError) as error:
+            raise _translated(error) from error
+        sent.add_done_callback(self._settled)
+        return Acknowledgement(sent, until)
+
+    async def ping(self) -> None:
+        """Return if a broker answers, else raise `LogUnavailable`."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                producer = await self._usable()
+                answered = await producer.client.force_metadata_update()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailable("no Kafka broker answers") from error
+        if not answered:
+            raise LogUnavailable("no Kafka broker answers")
+
+    async def _usable(self) -> Any:
+        async with self._changing:
+            if self._spoiled:
+                await self._stop()
+            if self._producer is None:
+                self._producer = await _started(self._settings())
+            return self._producer
+
+    async def _stop(self) -> None:
+        """Send what is still waiting, for a while, and close."""
+        producer, self._producer, self._spoiled = self._producer, None, False
+        if producer is not None:
+            with suppress(TimeoutError, KafkaError):
+                await asyncio.wait_for(producer.stop(), self._deadline)
+
+    def _settled(self, sent: "asyncio.Future[Any]") -> None:
+        """Also marks a failure as seen: who appends a trace may never look."""
+        if not sent.cancelled() and sent.exception() is not None:
+            self._spoiled = True
+
+
+async def _started(settings: dict[str, Any]) -> Any:
+    producer = AIOKafkaProducer(**settings)
+    try:
+        await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
+    return producer
+
+
+def _translated(error: BaseException) -> PlatformError:
+    if isinstance(error, MessageSizeTooLargeError):
+        return PayloadTooLarge("the message is larger than the broker takes")
+    if isinstance(error, TopicAuthorizationFailedError):
+        return LogUnavailable("Kafka does not let us write to this topic", retry_after=60)
+    return LogUnavailable(f"Kafka has not taken the message ({type(error).__name__})")
