@@ -1,0 +1,206 @@
+"""One run of a task: numbers its events, tells them to the log, and keeps what it has spent."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.errors import PayloadTooLarge
+from app.domain.model.events import (
+    Event,
+    TaskProgressed,
+    TraceLog,
+    TraceModelCall,
+    TraceStep,
+    TraceToken,
+    TraceToolCall,
+    Usage,
+)
+from app.domain.model.ids import TaskId, WorkerId, derived_task_id
+from app.ports.agent_runtime import ActivityId, ActivityKind, RunContext
+from app.ports.clock import Clock
+from app.ports.event_log import EventLog
+from app.ports.tracing import RunTracer
+
+_UNACKNOWLEDGED = 256
+"""Events on their way to the log at once; more wait, so a chatty run slows itself down."""
+_TOKENS_EVERY = 0.1
+"""Seconds of a model's answer that travel together."""
+
+_AnyEvent = TypeVar("_AnyEvent", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Activity:
+    kind: ActivityKind
+    name: str
+    parent: ActivityId | None
+    provider: str | None
+    began: float
+
+
+class Run(RunContext):
+    def __init__(
+        self,
+        command: SubmitTask,
+        attempt: int,
+        *,
+        worker_id: WorkerId,
+        log: EventLog,
+        clock: Clock,
+        tracer: RunTracer,
+    ) -> None:
+        self._command = command
+        self._attempt = attempt
+        self._worker_id = worker_id
+        self._log = log
+        self._clock = clock
+        self._tracer = tracer
+        self._sequence = 0
+        self._unacknowledged: list[Awaitable[None]] = []
+        self._activities: dict[ActivityId, _Activity] = {}
+        self._tokens: list[str] = []
+        self._tokens_of: ActivityId | None = None
+        self._tokens_since = 0.0
+        self.usage = Usage()
+        self.stopping = False
+        """Set when the run is asked to stop."""
+
+    # --- what an agent may call
+
+    @property
+    def attempt(self) -> int:
+        return self._attempt
+
+    @property
+    def canceled(self) -> bool:
+        return self.stopping
+
+    def idempotency_key(self, step: str) -> str:
+        return derived_task_id("step", self._command.id, step)
+
+    async def report(self, message: str, progress: float | None = None) -> None:
+        await self.tell(TaskProgressed, message=message, progress=progress, usage=self.usage)
+
+    async def log(
+        self, message: str, level: Literal["debug", "info", "warning", "error"] = "info"
+    ) -> None:
+        await self.tell(TraceLog, level=level, message=message)
+
+    async def token(self, text: str, parent: ActivityId | None = None) -> None:
+        now = _now()
+        if parent != self._tokens_of:
+            await self._flush_tokens()
+        if not self._tokens:
+            self._tokens_of, self._tokens_since = parent, now
+        self._tokens.append(text)
+        if now - self._tokens_since >= _TOKENS_EVERY:
+            await self._flush_tokens()
+
+    async def begin(
+        self,
+        kind: ActivityKind,
+        name: str,
+        parent: ActivityId | None = None,
+        provider: str | None = None,
+    ) -> ActivityId:
+        activity = self._clock.entropy().hex()[:16]
+        self._activities[activity] = _Activity(kind, name, parent, provider, _now())
+        self._tracer.begin(activity, kind, name, parent, provider)
+        if kind in ("workflow", "agent", "step"):
+            await self._step(activity, self._activities[activity], "started")
+        return activity
+
+    async def end(
+        self,
+        activity: ActivityId,
+        *,
+        error: str | None = None,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        finish_reason: str | None = None,
+    ) -> None:
+        ended = self._activities.pop(activity)
+        self._tracer.end(
+            activity,
+            error=error,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            finish_reason=finish_reason,
+        )
+        where = {"span_id": activity, "parent_span_id": ended.parent}
+        lasted = {"duration_ms": round((_now() - ended.began) * 1000, 3)}
+        if ended.kind == "model":
+            await self._flush_tokens()
+            spent = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+            self.usage += Usage(model_calls=1, **spent)
+            called = {"model": ended.name, "provider": ended.provider, "error": error}
+            await self.tell(
+                TraceModelCall, **where, **lasted, **spent, **called, finish_reason=finish_reason
+            )
+        elif ended.kind == "tool":
+            self.usage += Usage(tool_calls=1)
+            await self.tell(TraceToolCall, **where, **lasted, tool=ended.name, error=error)
+        else:
+            phase: Literal["completed", "failed"] = "failed" if error else "completed"
+            await self._step(activity, ended, phase, **lasted, detail=error)
+
+    # --- what the worker calls
+
+    @property
+    def task_id(self) -> TaskId:
+        return self._command.id
+
+    async def tell(self, event_type: type[_AnyEvent], /, **fields: object) -> _AnyEvent:
+        """Append the run's next event; it is on its way when this returns, not yet durable."""
+        event = event_type.model_validate(
+            {
+                "task_id": self._command.id,
+                "agent": self._command.agent,
+                "attempt": self._attempt,
+                "sequence": self._sequence + 1,
+                "at": self._clock.now(),
+                "worker_id": self._worker_id,
+                **fields,
+            }
+        )
+        self._sequence += 1
+        try:
+            acknowledgement = await self._log.append(event)
+        except PayloadTooLarge:
+            self._sequence -= 1  # it was never told: the next event takes its number
+            raise
+        self._unacknowledged.append(acknowledgement)
+        if len(self._unacknowledged) >= _UNACKNOWLEDGED:
+            await self.acknowledged()
+        return event
+
+    async def acknowledged(self) -> None:
+        """Return once every event told so far is durable, else raise `LogUnavailable`."""
+        await self._flush_tokens()
+        waiting, self._unacknowledged = self._unacknowledged, []
+        for acknowledgement in waiting:
+            await acknowledgement
+
+    async def _step(
+        self, activity: ActivityId, step: _Activity, phase: str, **fields: object
+    ) -> None:
+        await self.tell(
+            TraceStep,
+            span_id=activity,
+            parent_span_id=step.parent,
+            kind=step.kind,
+            name=step.name,
+            phase=phase,
+            **fields,
+        )
+
+    async def _flush_tokens(self) -> None:
+        if self._tokens:
+            text, self._tokens = "".join(self._tokens), []
+            await self.tell(TraceToken, text=text, span_id=self._tokens_of)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
