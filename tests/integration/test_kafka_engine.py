@@ -9,11 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Claim, Engine, Handler, Limits
 from app.adapters.kafka.group_offsets import GroupOffsets
+from tests.waiting import until, until_true
 
 pytestmark = pytest.mark.kafka
 
@@ -78,13 +79,7 @@ def engine(kafka: str, topic: str, admin: AIOKafkaAdminClient) -> StartEngine:
 
 def value_of(claim: Claim) -> str:
     assert claim.record.value is not None
-    return claim.record.value.decode()
-
-
-async def until(condition: Callable[[], bool], within: float = 20) -> None:
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.005)
+    return str(claim.record.value, "utf-8")
 
 
 async def test_64_one_second_tasks_on_one_partition_take_little_more_than_a_second(
@@ -193,7 +188,7 @@ async def test_draining_lets_what_runs_finish_and_starts_nothing_new(
 async def test_what_a_partition_loses_is_stopped_and_runs_at_its_new_owner(
     kafka: str, admin: AIOKafkaAdminClient, engine: StartEngine, topic: str
 ) -> None:
-    await admin.create_partitions({topic: _new_total(2)})
+    await admin.create_partitions({topic: NewPartitions(2)})
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
     for partition in (0, 1):
@@ -239,10 +234,12 @@ async def test_a_topic_made_anew_is_read_from_its_start(
     async with engine(note):
         await until(lambda: len(seen) == 5)
     await admin.delete_topics([topic])
-    async with asyncio.timeout(20):
-        while topic in await admin.list_topics():
-            await asyncio.sleep(0.05)
-        await admin.create_topics([NewTopic(topic, 1, 1)])
+
+    async def gone() -> bool:
+        return topic not in await admin.list_topics()
+
+    await until_true(gone)
+    await admin.create_topics([NewTopic(topic, 1, 1)])
     await produce({"new": None})
     async with engine(note):
         await until(lambda: seen[5:] == ["new"])
@@ -266,16 +263,11 @@ async def test_progress_is_committed_while_work_goes_on(
     await produce({str(i): None for i in range(10)})
     async with engine(work, grace=0):
         await until(lambda: len(finished) == 9)
-        async with asyncio.timeout(5):
-            while True:
-                snapshot = (await committed([partition])).get(partition)
-                if snapshot and all(snapshot.is_done(i) for i in range(1, 10)):
-                    break
-                await asyncio.sleep(0.01)
+
+        async def all_but_the_first_done() -> bool:
+            snapshot = (await committed([partition])).get(partition)
+            return snapshot is not None and all(snapshot.is_done(i) for i in range(1, 10))
+
+        await until_true(all_but_the_first_done)
+        snapshot = (await committed([partition]))[partition]
         assert (snapshot.position, dict(snapshot.running)) == (0, {0: 1})
-
-
-def _new_total(count: int) -> object:
-    from aiokafka.admin import NewPartitions
-
-    return NewPartitions(count)

@@ -1,0 +1,163 @@
+"""What every TaskQueue must do; each adapter's test class subclasses this."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import pytest
+
+from app.domain.model.commands import SubmitTask
+from app.ports.task_queue import Delivery, Handle, TaskQueue
+from tests.builders import submitted
+from tests.waiting import until
+
+
+class Tasks(Protocol):
+    """Tasks that wait, and the queues that hand them out one after another."""
+
+    @abstractmethod
+    async def put(self, command: SubmitTask) -> None: ...
+
+    @abstractmethod
+    def queue(self, slots: int) -> TaskQueue: ...
+
+
+@asynccontextmanager
+async def running(queue: TaskQueue, handle: Handle, grace: float = 5) -> AsyncIterator[None]:
+    work = asyncio.create_task(queue.run(handle))
+    try:
+        yield
+    finally:
+        await until(lambda: queue.healthy() or work.done())
+        async with asyncio.timeout(20):
+            await queue.stop(grace)
+            await work
+
+
+def id_of(delivery: Delivery) -> str:
+    assert isinstance(delivery.content, SubmitTask)
+    return delivery.content.id
+
+
+class TaskQueueContract:
+    @pytest.fixture
+    def tasks(self) -> Tasks:
+        raise NotImplementedError("the subclass provides the tasks under test")
+
+    async def test_each_task_is_handed_out_once(self, tasks: Tasks) -> None:
+        commands = [submitted(f"t-{i}") for i in range(20)]
+        for command in commands:
+            await tasks.put(command)
+        seen: list[Delivery] = []
+
+        async def note(delivery: Delivery) -> None:
+            seen.append(delivery)
+
+        async with running(tasks.queue(slots=4), note):
+            await until(lambda: len(seen) == 20)
+        assert sorted(map(id_of, seen)) == sorted(command.id for command in commands)
+        assert {delivery.attempt for delivery in seen} == {1}
+
+    async def test_no_more_run_at_once_than_there_are_slots(self, tasks: Tasks) -> None:
+        for i in range(12):
+            await tasks.put(submitted(f"t-{i}"))
+        now, most, ended = 0, 0, 0
+
+        async def count(_: Delivery) -> None:
+            nonlocal now, most, ended
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0.02)
+            now -= 1
+            ended += 1
+
+        async with running(tasks.queue(slots=3), count):
+            await until(lambda: ended == 12)
+        assert most == 3
+
+    async def test_a_task_whose_handler_raises_is_handed_out_again(self, tasks: Tasks) -> None:
+        await tasks.put(submitted("t-1"))
+        attempts: list[int] = []
+
+        async def fail_once(delivery: Delivery) -> None:
+            attempts.append(delivery.attempt)
+            if len(attempts) == 1:
+                raise RuntimeError("not this time")
+
+        async with running(tasks.queue(slots=1), fail_once):
+            await until(lambda: len(attempts) == 2)
+        assert attempts == [1, 2]
+
+    async def test_a_conversation_keeps_its_order_and_others_do_not_wait(
+        self, tasks: Tasks
+    ) -> None:
+        first = submitted("t-1", context_id="conversation")
+        second = submitted("t-2", context_id="conversation")
+        other = submitted("t-3")
+        for command in (first, second, other):
+            await tasks.put(command)
+        order: list[str] = []
+        go_on = asyncio.Event()
+
+        async def hold_the_first(delivery: Delivery) -> None:
+            if id_of(delivery) == first.id:
+                await go_on.wait()
+            order.append(id_of(delivery))
+
+        async with running(tasks.queue(slots=4), hold_the_first):
+            await until(lambda: order == [other.id])
+            go_on.set()
+            await until(lambda: len(order) == 3)
+        assert order == [other.id, first.id, second.id]
+
+    async def test_stopping_lets_what_runs_finish(self, tasks: Tasks) -> None:
+        await tasks.put(submitted("t-1"))
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def take_a_moment(_: Delivery) -> None:
+            begun.set()
+            await asyncio.sleep(0.2)
+            ended.set()
+
+        async with running(tasks.queue(slots=1), take_a_moment):
+            await asyncio.wait_for(begun.wait(), 20)
+        assert ended.is_set()
+
+    async def test_what_is_cut_off_runs_again_and_what_ended_does_not(self, tasks: Tasks) -> None:
+        for i in range(10):
+            await tasks.put(submitted(f"t-{i}"))
+        endless = {submitted(f"t-{i}").id for i in range(0, 10, 3)}
+        begun: set[str] = set()
+        ended: set[str] = set()
+        again: list[Delivery] = []
+
+        async def hang_on_some(delivery: Delivery) -> None:
+            begun.add(id_of(delivery))
+            if id_of(delivery) in endless:
+                await asyncio.sleep(600)
+            ended.add(id_of(delivery))
+
+        async def note(delivery: Delivery) -> None:
+            again.append(delivery)
+
+        async with running(tasks.queue(slots=10), hang_on_some, grace=0):
+            await until(lambda: len(begun) == 10 and len(ended) == 6)
+        async with running(tasks.queue(slots=10), note):
+            await until(lambda: len(again) == 4)
+        assert {id_of(delivery) for delivery in again} == endless
+        assert {(delivery.attempt, delivery.redelivered) for delivery in again} == {(2, True)}
+
+    async def test_a_task_that_comes_while_the_queue_runs_is_handed_out(self, tasks: Tasks) -> None:
+        seen: list[str] = []
+
+        async def note(delivery: Delivery) -> None:
+            seen.append(id_of(delivery))
+
+        async with running(tasks.queue(slots=2), note):
+            await tasks.put(submitted("t-1"))
+            await until(lambda: len(seen) == 1)
+            await tasks.put(submitted("t-2"))
+            await until(lambda: len(seen) == 2)
+        assert seen == [submitted("t-1").id, submitted("t-2").id]

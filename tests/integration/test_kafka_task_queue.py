@@ -1,0 +1,141 @@
+"""The queue on Kafka: the contract, and what a topic may hold that is no task."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from app.adapters.kafka.codec import encode
+from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.engine import Limits
+from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
+from app.adapters.kafka.topics import Topics
+from app.domain.model.commands import SubmitTask
+from app.domain.model.ids import RuntimeName, WorkerId
+from app.ports.task_queue import Delivery, TaskQueue, Undecodable
+from tests.builders import ANALYST
+from tests.contracts.task_queue import TaskQueueContract, Tasks, running
+from tests.waiting import until
+
+pytestmark = pytest.mark.kafka
+
+
+class OnKafka(Tasks):
+    def __init__(self, servers: str, prefix: str, *, embedded: bool = False) -> None:
+        self.topics = Topics(prefix)
+        self.connection = KafkaConnection(servers, embedded=embedded)
+        self.producer: AIOKafkaProducer
+
+    async def start(self) -> None:
+        admin = AIOKafkaAdminClient(**self.connection.admin_settings())
+        await admin.start()
+        names = (self.topics.commands(ANALYST), self.topics.commands(ANALYST, "rules"))
+        await admin.create_topics([NewTopic(name, 1, 1) for name in names])
+        await admin.close()
+        self.producer = AIOKafkaProducer(**self.connection.producer_settings())
+        await self.producer.start()
+
+    async def put(self, command: SubmitTask) -> None:
+        key, value, headers = encode(command)
+        topic = self.topics.commands(command.agent, command.runtime)
+        await self.producer.send_and_wait(topic, value, key=key, headers=headers)
+
+    def queue(self, slots: int, worker: str = "worker-1") -> TaskQueue:
+        return KafkaTaskQueue(
+            self.connection,
+            self.topics,
+            Subscription(agents=[], runtimes=[RuntimeName("rules")]),
+            group=f"{self.topics.prefix}.workers",
+            worker_id=WorkerId(worker),
+            limits=Limits(slots=slots, buffer=slots * 2, backoff=0.05),
+        )
+
+
+@pytest.fixture
+async def tasks_on_kafka(kafka: str, topic_prefix: str) -> AsyncIterator[OnKafka]:
+    tasks = OnKafka(kafka, topic_prefix)
+    await tasks.start()
+    yield tasks
+    await tasks.producer.stop()
+
+
+class TestKafkaTaskQueue(TaskQueueContract):
+    @pytest.fixture
+    def tasks(self, tasks_on_kafka: OnKafka) -> Tasks:
+        return tasks_on_kafka
+
+
+NO_TASKS = {
+    "empty": b"",
+    "invalid UTF-8": b'{"input": "\xff"}',
+    "no JSON": b"input=hello",
+    "no object": b"[1, 2]",
+    "no input": b"{}",
+    "a wrong type": b'{"input": 7}',
+    "another agent": b'{"input": "x", "agent": "developer"}',
+}
+
+
+async def test_what_is_no_task_is_delivered_as_such_and_the_queue_goes_on(
+    tasks_on_kafka: OnKafka,
+) -> None:
+    topic = tasks_on_kafka.topics.commands(ANALYST)
+    for value in NO_TASKS.values():
+        await tasks_on_kafka.producer.send_and_wait(topic, value, key=b"key")
+    await tasks_on_kafka.producer.send_and_wait(topic, None, key=b"key")
+    await tasks_on_kafka.producer.send_and_wait(topic, b'{"input": "x"}', key=b"key")
+    seen: list[Delivery] = []
+
+    async def note(delivery: Delivery) -> None:
+        seen.append(delivery)
+
+    async with running(tasks_on_kafka.queue(slots=1), note):
+        await until(lambda: len(seen) == len(NO_TASKS) + 1)
+    *refused, last = seen
+    assert [delivery.origin.value for delivery in refused] == list(NO_TASKS.values())
+    assert all(isinstance(delivery.content, Undecodable) for delivery in refused)
+    assert isinstance(last.content, SubmitTask)
+
+
+async def test_a_worker_reads_its_runtimes_topics_and_unknown_agents(
+    tasks_on_kafka: OnKafka,
+) -> None:
+    topics = tasks_on_kafka.topics
+    admin = AIOKafkaAdminClient(**tasks_on_kafka.connection.admin_settings())
+    await admin.start()
+    for name in (topics.commands(ANALYST, "crewai"), topics.commands("stranger")):
+        await admin.create_topics([NewTopic(name, 1, 1)])
+        await tasks_on_kafka.producer.send_and_wait(name, b'{"input": "x"}')
+    await admin.close()
+    named = topics.commands(ANALYST, "rules")
+    await tasks_on_kafka.producer.send_and_wait(named, b'{"input": "x"}')
+    seen: list[str] = []
+
+    async def note(delivery: Delivery) -> None:
+        seen.append(delivery.origin.topic)
+
+    async with running(tasks_on_kafka.queue(slots=2), note):
+        await until(lambda: len(seen) == 2)
+        await asyncio.sleep(0.3)  # room for a delivery that must not come
+    assert sorted(seen) == sorted([named, topics.commands("stranger")])
+
+
+async def test_a_worker_that_comes_back_under_its_id_has_its_work_at_once(
+    tasks_on_kafka: OnKafka,
+) -> None:
+    loop = asyncio.get_running_loop()
+    for turn in range(3):
+        seen: list[float] = []
+
+        async def note(_: Delivery, seen: list[float] = seen) -> None:
+            seen.append(loop.time())
+
+        topic = tasks_on_kafka.topics.commands(ANALYST)
+        await tasks_on_kafka.producer.send_and_wait(topic, b'{"input": "x"}')
+        began = loop.time()
+        async with running(tasks_on_kafka.queue(slots=1), note):
+            await until(lambda seen=seen: len(seen) == 1)  # type: ignore[misc]
+        if turn:  # the first one makes the group
+            assert seen[0] - began < 3
