@@ -1,0 +1,91 @@
+"""The views in one process, for tests and for a run without a database."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.events import Event
+from app.domain.model.ids import TaskId
+from app.domain.model.paging import cursor_at, place_of, read_cursor
+from app.domain.model.task import Progress, Task, describe
+from app.ports.event_log import Offsets, Shard
+from app.ports.status_store import (
+    OffsetsMoved,
+    Page,
+    StatusStore,
+    TaskFilter,
+    ViewStore,
+    ViewUpdate,
+)
+
+_EventKey = tuple[int, int, str]
+"""Attempt, sequence and type: of two with the same, the first in the log is kept."""
+
+
+class MemoryStatusStore(StatusStore, ViewStore):
+    """Both sides of the views: what is saved is seen at once by who asks."""
+
+    def __init__(self) -> None:
+        self._commands: dict[TaskId, SubmitTask] = {}
+        self._progress: dict[TaskId, Progress] = {}
+        self._events: defaultdict[TaskId, dict[_EventKey, Event]] = defaultdict(dict)
+        self._offsets: dict[Shard, int] = {}
+
+    async def find(self, task_id: TaskId) -> Task | None:
+        if task_id not in self._commands and task_id not in self._progress:
+            return None
+        return describe(self._commands.get(task_id), self._progress.get(task_id))
+
+    async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
+        behind = read_cursor(cursor) if cursor is not None else None
+        known = (
+            describe(self._commands.get(task_id), self._progress.get(task_id))
+            for task_id in self._commands.keys() | self._progress.keys()
+        )
+        found = [task for task in known if _fits(task, wanted)]
+        found.sort(key=place_of, reverse=True)
+        if behind is not None:
+            found = [task for task in found if place_of(task) < behind]
+        items = found[:limit]
+        more = len(found) > limit
+        return Page(items, cursor_at(place_of(items[-1])) if more else None)
+
+    async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:
+        told = self._events.get(task_id, {})
+        return [told[key] for key in sorted(told) if key[:2] > after]
+
+    async def ping(self) -> None:
+        """Memory always answers."""
+
+    async def offsets(self) -> Offsets:
+        return dict(self._offsets)
+
+    async def progress(self, task_ids: Iterable[TaskId]) -> dict[TaskId, Progress]:
+        return {key: self._progress[key] for key in task_ids if key in self._progress}
+
+    async def save(self, update: ViewUpdate) -> None:
+        for shard in update.before.keys() | update.after.keys():
+            expected, actual = update.before.get(shard, 0), self._offsets.get(shard, 0)
+            if expected != actual:
+                where = f"{shard.topic}/{shard.partition}"
+                raise OffsetsMoved(f"{where} is folded up to {actual}, not {expected}")
+        self._offsets.update(update.after)
+        for command in update.commands:
+            self._commands.setdefault(command.id, command)
+        self._progress.update(update.progress)
+        for event in update.events:
+            key = (event.attempt, event.sequence, event.TYPE)
+            self._events[event.task_id].setdefault(key, event)
+
+    async def clear(self) -> None:
+        for kept in (self._commands, self._progress, self._events, self._offsets):
+            kept.clear()
+
+
+def _fits(task: Task, wanted: TaskFilter) -> bool:
+    return (
+        wanted.state in (None, task.state)
+        and wanted.agent in (None, task.agent)
+        and wanted.context_id in (None, task.context_id)
+        and wanted.labels.items() <= task.labels.items()
+    )

@@ -1,0 +1,123 @@
+"""Messages and progress as rows, and back."""
+
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.events import Event
+from app.domain.model.lifecycle import Reason, TaskState
+from app.domain.model.paging import milliseconds
+from app.domain.model.task import Progress, Task, describe
+from app.domain.model.vocabulary import MESSAGES
+
+_PROGRESS = TypeAdapter(Progress)
+_LARGEST = 2**31 - 1
+
+
+class TaskRow(NamedTuple):
+    """A row of `crewline_tasks`, in the order of its columns; a half not spoken of is None."""
+
+    id: str
+    agent: str
+    state: str
+    reason: str | None
+    context_id: str | None
+    created_at: int
+    updated_at: int
+    command: str | None
+    traceparent: str | None
+    progress: str | None
+
+
+class EventRow(NamedTuple):
+    """A row of `crewline_task_events`, in the order of its columns."""
+
+    task_id: str
+    attempt: int
+    sequence: int
+    type: str
+    body: str
+    traceparent: str | None
+
+
+class LabelRow(NamedTuple):
+    """A row of `crewline_task_labels`, in the order of its columns."""
+
+    key: str
+    value: str
+    task_id: str
+
+
+def command_row(command: SubmitTask) -> TaskRow:
+    """What a command alone tells."""
+    submitted_at = milliseconds(command.submitted_at)
+    return TaskRow(
+        id=command.id,
+        agent=command.agent,
+        state=TaskState.SUBMITTED.value,
+        reason=Reason.QUEUED.value,
+        context_id=plain(command.context_id) if command.context_id else None,
+        created_at=submitted_at,
+        updated_at=submitted_at,
+        command=command.model_dump_json(by_alias=True),
+        traceparent=plain(command.traceparent) if command.traceparent else None,
+        progress=None,
+    )
+
+
+def progress_row(progress: Progress, command: TaskRow | None) -> TaskRow:
+    """What progress tells, beside the command's row where that is new too."""
+    latest = progress.latest
+    told_at = milliseconds(latest.at) if latest.at else 0
+    return TaskRow(
+        id=progress.task_id,
+        agent=command.agent if command else progress.agent,
+        state=latest.state.value,
+        reason=latest.reason.value if latest.reason else None,
+        context_id=command.context_id if command else None,
+        created_at=command.created_at if command else milliseconds(progress.first_at),
+        updated_at=told_at,
+        command=command.command if command else None,
+        traceparent=command.traceparent if command else None,
+        progress=_PROGRESS.dump_json(progress, by_alias=True).decode(),
+    )
+
+
+def label_rows(command: SubmitTask) -> list[LabelRow]:
+    return [LabelRow(key, plain(value), command.id) for key, value in command.labels.items()]
+
+
+def event_row(event: Event) -> EventRow:
+    return EventRow(
+        event.task_id,
+        min(event.attempt, _LARGEST),  # whoever writes to the topic may number as they like
+        min(event.sequence, _LARGEST),
+        event.TYPE,
+        event.model_dump_json(by_alias=True),
+        plain(event.traceparent) if event.traceparent else None,
+    )
+
+
+def task_of(command: str | None, traceparent: str | None, progress: str | None) -> Task:
+    """The task that a row's two halves amount to."""
+    asked = SubmitTask.model_validate_json(command) if command else None
+    if asked and traceparent:
+        asked = asked.model_copy(update={"traceparent": traceparent})
+    return describe(asked, progress_of(progress) if progress else None)
+
+
+def progress_of(text: str) -> Progress:
+    return _PROGRESS.validate_json(text)
+
+
+def event_of(type_name: str, body: str, traceparent: str | None) -> Event:
+    event = MESSAGES[type_name].model_validate_json(body)
+    if not isinstance(event, Event):
+        raise TypeError(f"{type_name} is not an event")
+    return event.model_copy(update={"traceparent": traceparent}) if traceparent else event
+
+
+def plain(text: str) -> str:
+    """Text that both databases take: PostgreSQL refuses the character NUL."""
+    return text.replace("\x00", "\ufffd")

@@ -1,0 +1,64 @@
+"""The writing statements, as text for the driver: built once, not once per row.
+
+A batch has thousands of rows; SQLAlchemy's own treatment of each would cost more than SQLite's.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Dialect, Executable, bindparam, case, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.adapters.sql.schema import events, labels, offsets, tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Each takes tuples in the order of its table's columns."""
+
+    write_tasks: str
+    add_events: str
+    add_labels: str
+    add_offsets: str
+    move_offsets: str
+    """Takes the next offset, then topic and partition."""
+
+
+def statements_for(dialect: Dialect) -> Statements:
+    insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+    move = (
+        update(offsets)
+        .values(next=bindparam("to"))
+        .where(offsets.c.topic == bindparam("of_topic"))
+        .where(offsets.c.partition == bindparam("of_partition"))
+    )
+    return Statements(
+        write_tasks=_text(_write_tasks(insert(tasks)), dialect, tasks.c.keys()),
+        add_events=_text(insert(events).on_conflict_do_nothing(), dialect, events.c.keys()),
+        add_labels=_text(insert(labels).on_conflict_do_nothing(), dialect, labels.c.keys()),
+        add_offsets=_text(insert(offsets).on_conflict_do_nothing(), dialect, offsets.c.keys()),
+        move_offsets=_text(move, dialect, ["to", "of_topic", "of_partition"]),
+    )
+
+
+def _write_tasks(insert: postgresql.Insert | sqlite.Insert) -> Executable:
+    """Each half fills only its own columns, so that the order of the two does not matter.
+
+    A command stays as it was first seen; progress replaces what was known of it.
+    """
+    new = insert.excluded
+    keep_first = {
+        name: case((tasks.c.command.is_not(None), tasks.c[name]), else_=new[name])
+        for name in ("agent", "context_id", "created_at", "command", "traceparent")
+    }
+    take_latest = {
+        name: case((new.progress.is_not(None), new[name]), else_=tasks.c[name])
+        for name in ("state", "reason", "updated_at", "progress")
+    }
+    return insert.on_conflict_do_update(index_elements=["id"], set_={**keep_first, **take_latest})
+
+
+def _text(statement: Executable, dialect: Dialect, parameters: list[str]) -> str:
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    if compiled.positiontup != parameters:
+        raise AssertionError(f"{compiled} takes {compiled.positiontup}, not {parameters}")
+    return str(compiled)

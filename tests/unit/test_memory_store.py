@@ -1,0 +1,13 @@
+"""The memory store keeps what every store of views promises."""
+
+import pytest
+
+from app.adapters.memory.status_store import MemoryStatusStore
+from tests.contracts.status_store import StatusStoreContract, Views
+
+
+class TestMemoryStatusStore(StatusStoreContract):
+    @pytest.fixture
+    def views(self) -> Views:
+        store = MemoryStatusStore()
+        return Views(store, store)
