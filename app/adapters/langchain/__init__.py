@@ -1,1 +1,1 @@
-"""Chat models of all providers, by LangChain's `init_chat_model`."""
+"""Chat models of every provider, through LangChain."""
