@@ -83,7 +83,7 @@ def test_containers_and_the_jvm_run_the_same_kafka() -> None:
 def test_the_image_and_the_makefile_install_with_the_same_uv() -> None:
     makefile = re.search(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     dockerfile = re.search(
-        r"^ARG UV_VERSION=(\S+)$", (ROOT / "deploy/docker/Dockerfile").read_text(), re.M
+        r"^ARG UV_VERSION=(\S+)$", (ROOT / "deploy/docker/Dockerfile").read_text(), re.MULTILINE
     )
     assert makefile is not None
     assert dockerfile is not None

@@ -227,9 +227,10 @@ def accepts(port: int) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """What a server said last, for a one-line error."""
+    """What a server said last, for a one-line error; the frames of a stack trace say nothing."""
     try:
-        lines = log.read_text(errors="replace").split("\n")
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     except OSError:
         lines = []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing.")
+    said = (line for line in reversed(lines) if line and not line.startswith(("at ", "... ")))
+    return next(said, "it said nothing.")
