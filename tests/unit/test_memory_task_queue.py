@@ -2,21 +2,19 @@
 
 import pytest
 
+from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.task_queue import MemoryTaskQueue, MemoryTasks
 from app.domain.model.commands import SubmitTask
-from app.domain.model.dead_letters import Origin
-from tests.builders import at
 from tests.contracts.task_queue import TaskQueueContract, Tasks
 
 
 class InMemory(Tasks):
     def __init__(self) -> None:
-        self._tasks = MemoryTasks()
+        self._log = MemoryEventLog()
+        self._tasks = MemoryTasks(self._log)
 
     async def put(self, command: SubmitTask) -> None:
-        offset = len(self._tasks.entries)
-        origin = Origin(topic="commands", partition=0, offset=offset, timestamp=at(0))
-        self._tasks.put(command, origin)
+        await self._log.publish(command)
 
     def queue(self, slots: int) -> MemoryTaskQueue:
         return MemoryTaskQueue(self._tasks, slots)

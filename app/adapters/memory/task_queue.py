@@ -1,39 +1,44 @@
-"""A queue of one process: records and an owner that can be replaced, as a worker's death would."""
+"""The memory log's commands as a queue; a new queue takes over where the one before it stopped."""
 
 import asyncio
-import contextlib
+import logging
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
-from app.ports.task_queue import Delivery, Handle, TaskQueue, Undecodable
+from app.ports.event_log import Recorded, Shard
+from app.ports.task_queue import Delivery, Handle, TaskQueue
 
 _BACKOFF = 0.01
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Entry:
-    content: SubmitTask | Undecodable
-    origin: Origin
-    key: str
     attempts: int = 0
     done: bool = False
 
 
 @dataclass(slots=True)
 class MemoryTasks:
-    """What waits, shared by all queues that are made of it; it outlives each of them."""
+    """What has become of the log's commands; it outlives the queues that hand them out."""
 
-    entries: list[_Entry] = field(default_factory=list)
-    grew: asyncio.Event = field(default_factory=asyncio.Event)
+    log: MemoryEventLog
+    entries: defaultdict[tuple[Shard, int], _Entry] = field(
+        default_factory=lambda: defaultdict(_Entry)
+    )
 
-    def put(self, content: SubmitTask | Undecodable, origin: Origin) -> None:
-        """Queue a message behind those of its conversation."""
-        of_its_own = f"#{len(self.entries)}"
-        key = (content.context_id or content.id) if isinstance(content, SubmitTask) else of_its_own
-        self.entries.append(_Entry(content, origin, key))
-        self.grew.set()
+    def after(self, positions: dict[Shard, int]) -> Iterator[Recorded]:
+        """The commands behind these positions, which move along."""
+        for shard, end in self.log.ends().items():
+            start = positions.get(shard, 0)
+            positions[shard] = end
+            for record in self.log.records(shard, start, end - start):
+                if isinstance(record.message, SubmitTask):
+                    yield record
 
 
 class MemoryTaskQueue(TaskQueue):
@@ -41,59 +46,71 @@ class MemoryTaskQueue(TaskQueue):
         self._tasks = tasks
         self._slots = asyncio.Semaphore(slots)
         self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._taken_over = dict(tasks.log.ends())
         self._lost = asyncio.Event()
         self._stopping = False
+        self._waiting: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
-        self._busy: set[asyncio.Task[None]] = set()
-        self._taken_over = len(tasks.entries)
 
     async def run(self, handle: Handle) -> None:
-        position = 0
+        positions: dict[Shard, int] = {}
         while not self._stopping:
-            self._tasks.grew.clear()
-            for index, entry in enumerate(self._tasks.entries[position:], start=position):
-                if not entry.done:
-                    task = asyncio.create_task(self._work(index, entry, handle))
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
-            position = len(self._tasks.entries)
-            await self._tasks.grew.wait()
+            for record in self._tasks.after(positions):
+                task = asyncio.create_task(self._hand_out(record, handle))
+                self._waiting.add(task)
+                task.add_done_callback(self._waiting.discard)
+            await self._tasks.log.until(
+                lambda: self._stopping or positions != dict(self._tasks.log.ends())
+            )
 
     async def stop(self, grace: float) -> None:
         self._stopping = True
-        for idle in self._running - self._busy:
-            idle.cancel()
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=grace)
-        for task in list(self._running):
+        await self._tasks.log.wake()
+        for task in self._waiting - self._running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._tasks.grew.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        for task in self._waiting:
+            task.cancel()
+        await asyncio.gather(*self._waiting, return_exceptions=True)
 
     def healthy(self) -> bool:
         return not self._stopping
 
-    async def _work(self, index: int, entry: _Entry, handle: Handle) -> None:
-        redelivered = index < self._taken_over and entry.attempts > 0
-        async with self._lanes[entry.key]:
+    async def _hand_out(self, record: Recorded, handle: Handle) -> None:
+        command = record.message
+        if not isinstance(command, SubmitTask):
+            raise TypeError(f"{command.TYPE} is no task")
+        entry = self._tasks.entries[record.shard, record.offset]
+        async with self._lanes[command.context_id or command.id]:
             while not entry.done:
                 async with self._slots:
                     entry.attempts += 1
-                    delivery = Delivery(
-                        entry.content, entry.origin, entry.attempts, redelivered, self._lost
-                    )
-                    entry.done = await self._hand_over(delivery, handle)
+                    await self._run(self._delivery(command, record, entry), handle, entry)
                 if not entry.done:
                     await asyncio.sleep(_BACKOFF)
 
-    async def _hand_over(self, delivery: Delivery, handle: Handle) -> bool:
+    def _delivery(self, command: SubmitTask, record: Recorded, entry: _Entry) -> Delivery:
+        origin = Origin(
+            topic=record.shard.topic,
+            partition=record.shard.partition,
+            offset=record.offset,
+            timestamp=command.submitted_at,
+            key=(command.context_id or command.id).encode(),
+            value=command.model_dump_json().encode(),
+        )
+        before = record.offset < self._taken_over.get(record.shard, 0)
+        return Delivery(command, origin, entry.attempts, before, self._lost)
+
+    async def _run(self, delivery: Delivery, handle: Handle, entry: _Entry) -> None:
         current = asyncio.current_task()
-        assert current is not None  # noqa: S101  # we are inside one
-        self._busy.add(current)
+        if current:
+            self._running.add(current)
         try:
-            with contextlib.suppress(Exception):
-                await handle(delivery)
-                return True
-            return False
+            await handle(delivery)
+            entry.done = True
+        except Exception:  # noqa: BLE001  # whatever it was, the task comes again
+            _log.exception("a task stays in the queue")
         finally:
-            self._busy.discard(current)
+            if current:
+                self._running.discard(current)

@@ -105,7 +105,7 @@ class Run(RunContext):
         parent: ActivityId | None = None,
         provider: str | None = None,
     ) -> ActivityId:
-        activity = self._clock.entropy().hex()[:16]
+        activity = self._clock.entropy().hex()[-16:]
         self._activities[activity] = _Activity(kind, name, parent, provider, _now())
         self._tracer.begin(activity, kind, name, parent, provider)
         if kind in ("workflow", "agent", "step"):

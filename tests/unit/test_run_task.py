@@ -1,0 +1,332 @@
+"""Running one delivery: its events, its refusals, and what makes it come again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from pydantic import JsonValue
+
+from app.adapters.memory.clock import MemoryClock
+from app.adapters.memory.dead_letters import MemoryDeadLetters
+from app.adapters.memory.event_log import MemoryEventLog
+from app.adapters.memory.status_store import MemoryStatusStore
+from app.adapters.memory.tracing import RecordingTracing
+from app.domain.model.agents import Agent, AgentCatalog, AgentSpec
+from app.domain.model.commands import SubmitTask
+from app.domain.model.dead_letters import DeadLetterReason, Origin
+from app.domain.model.errors import RunFailed, Violation
+from app.domain.model.events import (
+    Event,
+    Result,
+    TaskCompleted,
+    TaskFailed,
+    TaskProgressed,
+    TaskRejected,
+    TaskStarted,
+    TraceModelCall,
+    TraceStep,
+    TraceToken,
+    TraceToolCall,
+    Usage,
+)
+from app.domain.model.ids import RuntimeName
+from app.domain.model.lifecycle import Reason
+from app.domain.model.task import fold
+from app.domain.use_cases.run_task import RunTaskHandler
+from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
+from app.ports.event_log import LogUnavailable
+from app.ports.status_store import ViewUpdate
+from app.ports.task_queue import Delivery, Undecodable
+from tests.builders import ANALYST, RULES, TRACEPARENT, WORKER, at, completed, submitted, task_id
+
+Work = Callable[[TaskInput, RunContext], Awaitable[Result]]
+
+
+class Scripted(AgentRuntime):
+    """A runtime that does what the test says."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.runs = 0
+
+    @property
+    def name(self) -> RuntimeName:
+        return RULES
+
+    def check(self, spec: AgentSpec) -> None:
+        pass
+
+    async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
+        self.runs += 1
+        return await self.work(task, context)
+
+
+def no_blank_input(value: JsonValue) -> tuple[Violation, ...]:
+    return () if value else (Violation("", "must not be blank"),)
+
+
+@dataclass
+class Worker:
+    """A handler with everything in memory, and what it left behind."""
+
+    runtime: Scripted
+    log: MemoryEventLog = field(default_factory=MemoryEventLog)
+    letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
+    clock: MemoryClock = field(default_factory=lambda: MemoryClock(at(60)))
+    tracing: RecordingTracing = field(default_factory=RecordingTracing)
+    store: MemoryStatusStore | None = None
+
+    def __post_init__(self) -> None:
+        spec = AgentSpec(name=ANALYST, description="x", runtimes={RULES: {}}, timeout_seconds=5)
+        self.handle = RunTaskHandler(
+            worker_id=WORKER,
+            catalog=AgentCatalog([Agent(spec, no_blank_input)]),
+            runtimes={RULES: self.runtime},
+            log=self.log,
+            dead_letters=self.letters,
+            clock=self.clock,
+            tracing=self.tracing,
+            store=self.store,
+        )
+
+    @property
+    def events(self) -> list[Event]:
+        records = (each for shard in self.log.ends() for each in self.log.records(shard))
+        events = [each.message for each in records if isinstance(each.message, Event)]
+        return sorted(events, key=lambda event: (event.attempt, event.sequence))
+
+
+def worker(work: Work) -> Worker:
+    return Worker(Scripted(work))
+
+
+async def answer(task: TaskInput, context: RunContext) -> Result:
+    return Result(output="done")
+
+
+async def holding(command: SubmitTask, *endings: TaskCompleted) -> MemoryStatusStore:
+    """A store that knows a task, and perhaps its end."""
+    store = MemoryStatusStore()
+    progress = {end.task_id: fold(None, end, offset=0) for end in endings}
+    await store.save(ViewUpdate([command], progress, [], before={}, after={}))
+    return store
+
+
+def delivered(
+    content: SubmitTask | Undecodable, attempt: int = 1, *, redelivered: bool = False
+) -> Delivery:
+    origin = Origin(topic="t", partition=0, offset=7, timestamp=at(0), key=b"k", value=b"v")
+    return Delivery(content, origin, attempt, redelivered, asyncio.Event())
+
+
+async def test_a_run_tells_its_start_and_its_result() -> None:
+    at_work = worker(answer)
+    await at_work.handle(delivered(submitted("t-1"), attempt=3))
+    started, completed = at_work.events
+    assert isinstance(started, TaskStarted)
+    assert isinstance(completed, TaskCompleted)
+    assert completed.result.output == "done"
+    assert {(e.attempt, e.worker_id, e.task_id) for e in at_work.events} == {
+        (3, WORKER, task_id("t-1"))
+    }
+
+
+async def test_all_that_a_run_tells_is_numbered_without_a_gap_and_its_spending_added_up() -> None:
+    async def work(task: TaskInput, context: RunContext) -> Result:
+        crew = await context.begin("workflow", "crew")
+        await context.report("thinking", 0.5)
+        call = await context.begin("model", "gpt", parent=crew, provider="openai")
+        await context.token("Hel", call)
+        await context.token("lo", call)
+        await context.end(call, input_tokens=11, output_tokens=7, finish_reason="stop")
+        tool = await context.begin("tool", "search", parent=crew)
+        await context.end(tool, error="no network")
+        await context.end(crew)
+        return Result(output="done")
+
+    at_work = worker(work)
+    await at_work.handle(delivered(submitted("t-1")))
+    events = at_work.events
+    assert [type(event) for event in events] == [
+        TaskStarted,
+        TraceStep,
+        TaskProgressed,
+        TraceToken,
+        TraceModelCall,
+        TraceToolCall,
+        TraceStep,
+        TaskCompleted,
+    ]
+    assert [event.sequence for event in events] == list(range(1, 9))
+    assert events[3].text == "Hello"  # type: ignore[attr-defined]
+    spent = Usage(input_tokens=11, output_tokens=7, model_calls=1, tool_calls=1)
+    assert events[-1].usage == spent  # type: ignore[attr-defined]
+    model = at_work.tracing.runs[0].activities[1]
+    assert (model.name, model.parent, model.input_tokens) == ("gpt", "crew", 11)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "retryable"),
+    [
+        (RunFailed("model-rate-limited", "slow down", retryable=True), "model-rate-limited", True),
+        (ZeroDivisionError("by zero"), "agent-error", False),
+        (TimeoutError("of its own"), "agent-error", False),
+    ],
+)
+async def test_a_failure_of_the_agent_ends_its_task_and_not_the_worker(
+    error: Exception, code: str, retryable: bool
+) -> None:
+    async def fail(task: TaskInput, context: RunContext) -> Result:
+        raise error
+
+    at_work = worker(fail)
+    await at_work.handle(delivered(submitted("t-1")))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert (failed.error.code, failed.error.retryable) == (code, retryable)
+
+
+async def test_a_run_over_its_time_is_stopped_and_fails_by_its_deadline() -> None:
+    stopped = asyncio.Event()
+
+    async def hang(task: TaskInput, context: RunContext) -> Result:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            stopped.set()
+        return Result()
+
+    at_work = worker(hang)
+    await at_work.handle(delivered(submitted("t-1", timeout_seconds=0.05)))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert failed.reason is Reason.DEADLINE_EXCEEDED
+    assert stopped.is_set()
+
+
+async def test_an_expired_task_is_rejected_without_running() -> None:
+    at_work = worker(answer)
+    await at_work.handle(delivered(submitted("t-1", expires_at=at(30))))
+    (rejected,) = at_work.events
+    assert isinstance(rejected, TaskRejected)
+    assert rejected.reason is Reason.EXPIRED
+    assert at_work.runtime.runs == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (submitted("t-1", agent="stranger"), DeadLetterReason.UNKNOWN_AGENT),
+        (submitted("t-1", runtime="crewai"), DeadLetterReason.INVALID),
+        (submitted("t-1", input=""), DeadLetterReason.INVALID),
+    ],
+)
+async def test_what_cannot_be_run_is_a_dead_letter_with_its_reason_and_a_rejected_task(
+    command: SubmitTask, reason: DeadLetterReason
+) -> None:
+    at_work = worker(answer)
+    await at_work.handle(delivered(command))
+    (letter,) = at_work.letters.letters
+    assert (letter.reason, letter.origin.value, letter.task_id) == (reason, b"v", command.id)
+    (rejected,) = at_work.events
+    assert isinstance(rejected, TaskRejected)
+    assert rejected.reason is Reason.DEAD_LETTERED
+
+
+async def test_an_undecodable_message_is_a_dead_letter_and_its_task_rejected() -> None:
+    at_work = worker(answer)
+    await at_work.handle(delivered(Undecodable("no JSON", task_id("t-1"), ANALYST)))
+    assert at_work.letters.letters[0].reason is DeadLetterReason.UNDECODABLE
+    assert isinstance(at_work.events[0], TaskRejected)
+
+
+async def test_a_stray_message_with_a_real_tasks_id_does_not_end_that_task() -> None:
+    store = await holding(submitted("t-1"))
+    at_work = Worker(Scripted(answer), store=store)
+    await at_work.handle(delivered(Undecodable("no JSON", task_id("t-1"), ANALYST)))
+    assert len(at_work.letters.letters) == 1
+    assert at_work.events == []
+
+
+async def test_the_same_task_twice_runs_once_even_at_the_same_time() -> None:
+    async def slowly(task: TaskInput, context: RunContext) -> Result:
+        await asyncio.sleep(0.02)
+        return Result()
+
+    at_work = worker(slowly)
+    twice = [at_work.handle(delivered(submitted("t-1"))) for _ in range(2)]
+    await asyncio.gather(*twice)
+    await at_work.handle(delivered(submitted("t-1")))
+    assert at_work.runtime.runs == 1
+
+
+async def test_a_redelivered_task_that_has_ended_is_not_run_again() -> None:
+    store = await holding(submitted("t-1"), completed("t-1"))
+    at_work = Worker(Scripted(answer), store=store)
+    await at_work.handle(delivered(submitted("t-1"), attempt=2, redelivered=True))
+    assert at_work.runtime.runs == 0
+    assert at_work.events == []
+
+
+async def test_a_run_whose_log_is_away_raises_so_that_it_comes_again() -> None:
+    at_work = worker(answer)
+
+    async def away(message: object) -> Awaitable[None]:
+        raise LogUnavailable("the broker is away")
+
+    at_work.log.append = away  # type: ignore[method-assign]
+    with pytest.raises(LogUnavailable):
+        await at_work.handle(delivered(submitted("t-1")))
+
+
+async def test_a_run_that_is_cut_off_tells_no_ending_and_stops_its_work() -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def hang(task: TaskInput, context: RunContext) -> Result:
+        begun.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            stopped.set()
+        return Result()
+
+    at_work = worker(hang)
+    run = asyncio.create_task(at_work.handle(delivered(submitted("t-1"))))
+    await begun.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert stopped.is_set()
+    assert [type(event) for event in at_work.events] == [TaskStarted]
+
+
+async def test_a_result_too_large_for_the_log_fails_the_task_and_says_so() -> None:
+    async def a_lot(task: TaskInput, context: RunContext) -> Result:
+        return Result(output="x" * 5_000)
+
+    at_work = Worker(Scripted(a_lot), log=MemoryEventLog(max_message_bytes=2_000))
+    await at_work.handle(delivered(submitted("t-1")))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert (failed.error.code, failed.sequence) == ("payload-too-large", 2)
+
+
+async def test_a_run_is_traced_in_the_context_it_travelled_with() -> None:
+    at_work = worker(answer)
+    command = submitted("t-1").model_copy(update={"traceparent": TRACEPARENT})
+    await at_work.handle(delivered(command))
+    assert at_work.tracing.runs[0].traceparent == TRACEPARENT
+
+
+async def test_an_idempotency_key_is_the_same_in_every_attempt_and_for_no_other_step() -> None:
+    keys: list[str] = []
+
+    async def note(task: TaskInput, context: RunContext) -> Result:
+        keys.extend([context.idempotency_key("pay"), context.idempotency_key("mail")])
+        return Result()
+
+    for attempt in (1, 2):
+        await worker(note).handle(delivered(submitted("t-1"), attempt=attempt))
+    assert keys[:2] == keys[2:]
+    assert keys[0] != keys[1]
