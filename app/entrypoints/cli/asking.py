@@ -1,0 +1,113 @@
+"""What a person typed, as the body of a request."""
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.entrypoints.cli.outcomes import CommandFailed, Exit
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAsked:
+    """A task as it was typed; options that were not given are None or empty."""
+
+    agent: str
+    input: str | dict[str, Any]
+    options: dict[str, Any]
+    idempotency_key: str | None
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body of the request: what was given, and nothing else."""
+        given = {name: value for name, value in self.options.items() if value not in (None, {})}
+        return {"agent": self.agent, "input": self.input, **given}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that go with it."""
+        return {"Idempotency-Key": self.idempotency_key} if self.idempotency_key else {}
+
+
+FOREVER = "forever"
+"""What `--wait` means without a number."""
+
+
+def with_wait_value(arguments: list[str]) -> list[str]:
+    """The arguments with `--wait` made whole: a number behind it is its value, nothing else is."""
+    made: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return [*made, argument, *rest]
+        if made and made[-1] == "--wait" and re.fullmatch(r"\d+(\.\d+)?", argument):
+            made[-1] = f"--wait={argument}"
+        else:
+            made.append(argument)
+    return [f"--wait={FOREVER}" if argument == "--wait" else argument for argument in made]
+
+
+def wait_seconds(text: str | None) -> float | None:
+    """How long to wait: None for as long as it takes."""
+    if text is None or text == FOREVER:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 10**9:
+        raise CommandFailed(f"--wait: {text!r} is no number of seconds", Exit.USAGE)
+    return seconds
+
+
+def task_input(text: str, *, as_json: bool) -> str | dict[str, Any]:
+    """The input itself, from standard input (`-`) or a file (`@path`) where it says so."""
+    given = _contents(text)
+    if not as_json:
+        return given
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise CommandFailed(f"--input-json: the input is not JSON: {error}", Exit.USAGE) from error
+    if not isinstance(value, dict):
+        kind = "a list" if isinstance(value, list) else f"the value {given.strip()[:40]}"
+        message = f"--input-json: the input must be a JSON object, and this is {kind}"
+        raise CommandFailed(message, Exit.USAGE)
+    return value
+
+
+def pairs(option: str, given: list[str]) -> dict[str, str]:
+    """`name=value` texts as a mapping."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise CommandFailed(f"{option}: {text!r} must look like name=value", Exit.USAGE)
+        found[name] = value
+    return found
+
+
+def parameters(given: list[str]) -> dict[str, Any]:
+    """Parameters, each read as JSON where it is JSON, so that 3 is a number; else as text."""
+    return {name: _json_or_text(value) for name, value in pairs("--param", given).items()}
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value, parse_constant=lambda _: value)
+    except ValueError:
+        return value
+
+
+def _contents(text: str) -> str:
+    if text == "-":
+        return sys.stdin.read()
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise CommandFailed(f"cannot read {text[1:]}: {reason}", Exit.USAGE) from error

@@ -1,0 +1,54 @@
+"""List tasks, through as many pages as it takes, and agents."""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from app.entrypoints.cli.connection import Gateway, Json
+from app.entrypoints.cli.progress import Progress
+from app.entrypoints.cli.shown import show_agent, show_agents, show_json, show_tasks
+
+_PAGE = 100
+
+
+def list_tasks(
+    url: str,
+    query: Mapping[str, str | None],
+    labels: Mapping[str, str],
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Show the newest tasks that fit."""
+    wanted = [(name, value) for name, value in query.items() if value is not None]
+    wanted += [("label", f"{name}:{value}") for name, value in labels.items()]
+    gateway = Gateway(url)
+    found: list[Json] = []
+    cursor: str | None = None
+    with Progress("asking") as progress:
+        while len(found) < limit:
+            page = [("limit", str(min(_PAGE, limit - len(found))))]
+            page += [("cursor", cursor)] if cursor else []
+            answer, _ = gateway.get("/v1/tasks", [*wanted, *page])
+            found += answer.get("items", [])
+            cursor = answer.get("next_cursor")
+            if not cursor:
+                break
+            progress.say(f"{len(found)} tasks so far")
+    if as_json:
+        show_json({"items": found[:limit], "next_cursor": cursor})
+    else:
+        show_tasks(found[:limit])
+
+
+def agents(url: str, name: str | None, *, as_json: bool) -> None:
+    """Show the agents there are, or everything about one."""
+    gateway = Gateway(url)
+    path = f"/v1/agents/{quote(name, safe='')}" if name else "/v1/agents"
+    with Progress("asking"):
+        found, _ = gateway.get(path)
+    if as_json:
+        show_json(found)
+    elif name:
+        show_agent(found)
+    else:
+        show_agents(found.get("items", []))

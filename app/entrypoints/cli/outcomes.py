@@ -1,0 +1,72 @@
+"""How a command ends: its exit code, and the one line it says when it went wrong."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import NoReturn
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, and those that turn the direction of a text."""
+
+
+class Exit(IntEnum):
+    """The exit codes; scripts rely on them."""
+
+    DONE = 0
+    TASK_FAILED = 1
+    """The task ended failed, canceled or rejected."""
+    USAGE = 2
+    UNREACHABLE = 3
+    """Nobody answered, or what answered depends on something that is away."""
+    REFUSED = 4
+    NOT_FINISHED = 5
+    """We waited, and the task still runs or asks a person something."""
+    INTERRUPTED = 130
+
+
+class CommandFailed(Exception):
+    """A command cannot do what was asked; its text is for a person, one line per problem."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def ending(state: object) -> Exit:
+    """The exit code that a task's state amounts to for somebody who waited for it."""
+    if state == "completed":
+        return Exit.DONE
+    return Exit.TASK_FAILED if state in {"failed", "canceled", "rejected"} else Exit.NOT_FINISHED
+
+
+def complain(message: str) -> None:
+    """Say it on standard error, in one line."""
+    sys.stderr.write(f"crewline: {' '.join(printable(message).split())}\n")
+
+
+def printable(text: str) -> str:
+    """The text without the characters that could rewrite a terminal's screen."""
+    return _CONTROL.sub("", text)
+
+
+@contextmanager
+def told(on_interrupt: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+    """Turn what goes wrong inside into one line and an exit code; never a stack trace."""
+    try:
+        yield
+    except CommandFailed as failure:
+        for line in str(failure).splitlines():
+            complain(line)
+        leave(failure.code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        if advice := on_interrupt():
+            complain(advice)
+        leave(Exit.INTERRUPTED)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this code, through every `finally` on the way."""
+    raise SystemExit(int(code))

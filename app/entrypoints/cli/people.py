@@ -1,0 +1,160 @@
+"""The commands for people: they talk to a gateway over HTTP. Here is how they look.
+
+What they do is loaded when one of them runs, so that `crewline --help` costs next to nothing.
+"""
+
+# ruff: noqa: PLC0415 - see above
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.entrypoints.cli.outcomes import told
+
+Url = Annotated[str, typer.Option("--url", envvar="CREWLINE_URL", help="The gateway's address.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
+Wait = Annotated[
+    str | None,
+    typer.Option(
+        "--wait",
+        metavar="[SECONDS]",
+        help="Wait until it has ended, or for so many seconds at most.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Save the artifacts as files in this folder."),
+]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+def submit(
+    agent: Annotated[str, typer.Argument(help="Who is to do it; `crewline agents` lists them.")],
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT", help="What to do; `-` reads standard input, `@file` a file."
+        ),
+    ],
+    *,
+    wait: Wait = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Show what it does until it ends.")] = (
+        False
+    ),
+    input_json: Annotated[bool, typer.Option(help="INPUT is a JSON object.")] = False,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter; JSON values are understood."),
+    ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label to find it by.")
+    ] = None,
+    runtime: Annotated[str | None, typer.Option(help="How to run it: rules, crewai, …")] = None,
+    model: Annotated[str | None, typer.Option(metavar="PROVIDER:NAME", help="Its model.")] = None,
+    context_id: Annotated[
+        str | None, typer.Option(help="The conversation it belongs to; kept in order.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long one run may take.")
+    ] = None,
+    task_id: Annotated[
+        str | None, typer.Option("--id", metavar="UUID", help="Its id, chosen by you.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Repeating with the same key is harmless.")
+    ] = None,
+    output: Output = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Hand a task to an agent."""
+    with told():
+        from app.entrypoints.cli import asking, tasks
+
+        asked = asking.TaskAsked(
+            agent=agent,
+            input=asking.task_input(text, as_json=input_json),
+            options={
+                "parameters": asking.parameters(param or []),
+                "labels": asking.pairs("--label", label or []),
+                "runtime": runtime,
+                "model": model,
+                "context_id": context_id,
+                "timeout_seconds": timeout,
+                "id": task_id,
+            },
+            idempotency_key=idempotency_key,
+        )
+        outcome = tasks.Wanted(
+            waiting=wait is not None or output is not None,
+            seconds=asking.wait_seconds(wait),
+            output=output,
+            as_json=as_json,
+        )
+        tasks.submit(url, asked, outcome, following=follow)
+
+
+def status(
+    task_id: TaskId,
+    *,
+    wait: Wait = None,
+    output: Output = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Show how a task stands and what it made."""
+    with told():
+        from app.entrypoints.cli import asking, tasks
+
+        outcome = tasks.Wanted(
+            waiting=wait is not None,
+            seconds=asking.wait_seconds(wait),
+            output=output,
+            as_json=as_json,
+        )
+        tasks.status(url, task_id, outcome)
+
+
+def tail(task_id: TaskId, *, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """Show a task's events as they happen, from its first to its last."""
+    with told():
+        from app.entrypoints.cli import tasks
+
+        tasks.tail(url, task_id, as_json=as_json)
+
+
+def list_tasks(
+    *,
+    state: Annotated[
+        str | None, typer.Option(help="submitted, working, input-required, completed, …")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
+    context_id: Annotated[str | None, typer.Option(help="Only this conversation's.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only with this label.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List tasks, the newest first."""
+    with told():
+        from app.entrypoints.cli import asking, listing
+
+        query = {"state": state, "agent": agent, "context_id": context_id}
+        labels = asking.pairs("--label", label or [])
+        listing.list_tasks(url, query, labels, limit, as_json=as_json)
+
+
+def agents(
+    name: Annotated[str | None, typer.Argument(help="Everything about this one.")] = None,
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """List the agents there are, or show one."""
+    with told():
+        from app.entrypoints.cli import listing
+
+        listing.agents(url, name, as_json=as_json)

@@ -1,0 +1,157 @@
+"""The commands that run Crewline's own processes: options become settings, then one function runs.
+
+Every such function takes the settings first and returns an exit code. Its module is loaded when
+the command is used, never before.
+"""
+
+# ruff: noqa: PLC0415
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.entrypoints.cli.outcomes import CommandFailed, Exit, leave, told
+
+SEAMS: Mapping[str, str] = {
+    name: f"app.entrypoints.{name}"
+    for name in ("gateway", "worker", "projector", "dev", "topics", "rebuild", "doctor")
+}
+"""Where each command's `run` lives."""
+
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="PROVIDER:NAME", help="Model for agents and tasks that name none."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
+
+topics = typer.Typer(help="Look after the topics.", no_args_is_help=True)
+
+
+class Broker(StrEnum):
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+    MEMORY = "memory"
+
+
+def gateway(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Serve HTTP: take tasks in, answer from the views."""
+    _run("gateway", {"gateway": {"host": host, "port": port}})
+
+
+def worker(
+    *,
+    agents: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Agents to run; all by default.")
+    ] = None,
+    runtimes: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="Ways to run them: rules, python, crewai.")
+    ] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="How many tasks at once.")] = None,
+    worker_id: Annotated[
+        str | None, typer.Option("--id", help="Its identity, which no two workers may share.")
+    ] = None,
+    model: Model = None,
+) -> None:
+    """Run tasks."""
+    given = {"agents": agents, "runtimes": runtimes, "slots": slots, "id": worker_id}
+    _run("worker", {"worker": {**given, "model": model}})
+
+
+def projector() -> None:
+    """Keep the views up to date."""
+    _run("projector", {})
+
+
+def dev(
+    *,
+    broker: Annotated[
+        str,
+        typer.Option(
+            metavar="embedded|kafka|memory|HOST:PORT",
+            help="The broker to start, or the one to use.",
+        ),
+    ] = Broker.EMBEDDED,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port for HTTP; 8000 unless set.")
+    ] = None,
+    kafka_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Kafka.")] = 9092,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where everything is kept.", file_okay=False)
+    ] = Path(".crewline"),
+    catalog: Annotated[
+        list[str] | None, typer.Option(metavar="DIR", help="A folder of your agents' YAML files.")
+    ] = None,
+    model: Model = None,
+) -> None:
+    """Run everything in one command, for trying out and developing."""
+    with told():
+        if broker not in set(Broker) and not _is_address(broker):
+            message = f"--broker: {broker!r} is not embedded, kafka, memory or host:port"
+            raise CommandFailed(message, Exit.USAGE)
+    overrides: dict[str, dict[str, object]] = {
+        "gateway": {"port": port},
+        "catalog": {"folders": catalog or None},
+        "worker": {"model": model},
+    }
+    _run("dev", overrides, broker=broker, kafka_port=kafka_port, data=data)
+
+
+@topics.command()
+def plan(*, as_json: AsJson = False) -> None:
+    """Show what `apply` would do."""
+    _run("topics", {}, apply=False, as_json=as_json)
+
+
+@topics.command()
+def apply(*, as_json: AsJson = False) -> None:
+    """Make the topics that are missing, and mend settings that differ."""
+    _run("topics", {}, apply=True, as_json=as_json)
+
+
+def rebuild(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare the views with the log.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the views anew from the log."""
+    _run("rebuild", {}, check=check, as_json=as_json)
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check broker, topics, store and models, and say what to do."""
+    _run("doctor", {}, as_json=as_json)
+
+
+def _is_address(text: str) -> bool:
+    return all(
+        host and port.isdigit()
+        for host, _, port in (each.rpartition(":") for each in text.split(","))
+    )
+
+
+def _run(name: str, overrides: Mapping[str, Mapping[str, object]], **options: Any) -> None:
+    """Load the settings, then run the process to its end."""
+    from app.domain.model.errors import PlatformError, Unavailable
+    from app.entrypoints.settings import SettingsError, load_settings
+
+    with told():
+        try:
+            settings = load_settings(**overrides)
+            run: Callable[..., int] = import_module(SEAMS[name]).run
+            code = run(settings, **options)
+        except SettingsError as error:
+            raise CommandFailed("\n".join(error.lines), Exit.USAGE) from error
+        except Unavailable as error:
+            raise CommandFailed(error.message, Exit.UNREACHABLE) from error
+        except PlatformError as error:
+            raise CommandFailed(error.message, Exit.REFUSED) from error
+        leave(code)

@@ -1,0 +1,189 @@
+"""What a person sees of a task, an agent or a list; plain text where it is not a terminal."""
+
+# ruff: noqa: PLC0415 - rich is loaded only for what needs it
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from app.entrypoints.cli.connection import Json
+from app.entrypoints.cli.outcomes import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_COLOURS = {
+    "submitted": "yellow",
+    "working": "cyan",
+    "input-required": "magenta",
+    "completed": "green",
+    "failed": "red",
+    "canceled": "red",
+    "rejected": "red",
+}
+_MARKDOWN = re.compile(r"^(#{1,6} |[-*] |\d+\. |```|\|.*\|)", re.MULTILINE)
+
+
+def show_json(value: object) -> None:
+    """The value as JSON, for machines."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def show_task(task: Json) -> None:
+    """One task: how it stands, and what it made, if anything."""
+    result = task.get("result") or {}
+    if not sys.stdout.isatty():
+        if task.get("state") == "completed":
+            sys.stdout.write(_plain_result(result))
+        else:
+            row = [_text(task, "id"), _text(task, "state"), _remark(task)]
+            sys.stdout.write("\t".join(row).rstrip() + "\n")
+        return
+    console = _console()
+    _heading(console, task)
+    if output := result.get("output"):
+        _document(console, output, None)
+    for artifact in result.get("artifacts") or []:
+        _rule(console, str(artifact.get("name")))
+        _document(console, artifact.get("content"), artifact.get("media_type"))
+
+
+def show_accepted(task: Json) -> None:
+    """A task that was handed in: how to hear of it, or just its id for a script."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(f"{task.get('id')}\n")
+        return
+    show_task(task)
+    sys.stderr.write(f"follow it with: crewline tail {task.get('id')}\n")
+
+
+def show_tasks(tasks: list[Json]) -> None:
+    """One line for each task."""
+    rows = [
+        [_text(task, name) for name in ("id", "state", "agent", "created_at")] + [_remark(task)]
+        for task in tasks
+    ]
+    _table(["id", "state", "agent", "created", ""], rows)
+
+
+def show_agents(agents: list[Json]) -> None:
+    """One line for each agent."""
+    rows = [
+        [_text(agent, "name"), _names(agent.get("runtimes")), _text(agent, "description")]
+        for agent in agents
+    ]
+    _table(["agent", "runtimes", "description"], rows)
+
+
+def show_agent(agent: Json) -> None:
+    """Everything there is to know about one agent."""
+    for name, value in agent.items():
+        if value in (None, "", [], {}) or name == "links":
+            continue
+        text = value if isinstance(value, str) else _names(value) or _dumped(value)
+        sys.stdout.write(f"{name.replace('_', ' ')}: {printable(text)}\n")
+
+
+def _heading(console: "Console", task: Json) -> None:
+    from rich.text import Text
+
+    state = str(task.get("state"))
+    line = Text.assemble(
+        (state, f"bold {_COLOURS.get(state, 'white')}"),
+        f"  {task.get('agent')}  ",
+        (str(task.get("id")), "dim"),
+    )
+    if spent := _spent(task.get("usage") or {}):
+        line.append(f"  {spent}", "dim")
+    console.print(line)
+    if remark := _remark(task):
+        console.print(Text(remark))
+    if asked := task.get("input_request"):
+        console.print(Text(printable(str(asked.get("prompt")))))
+
+
+def _remark(task: Json) -> str:
+    """The most telling thing about a task that is no result."""
+    if error := task.get("error"):
+        return printable(f"{error.get('message')} ({error.get('code')})".replace("\n", " "))
+    return printable(str(task.get("status_message") or task.get("reason") or "").replace("\n", " "))
+
+
+def _spent(usage: Json) -> str:
+    tokens = int(usage.get("input_tokens") or 0) + int(usage.get("output_tokens") or 0)
+    cost = usage.get("cost_usd")
+    return ", ".join(
+        part for part in (f"{tokens} tokens" * bool(tokens), f"${cost:.4f}" if cost else "") if part
+    )
+
+
+def _plain_result(result: Json) -> str:
+    parts = []
+    if (output := result.get("output")) is not None:
+        parts.append(output if isinstance(output, str) else _dumped(output))
+    parts += [str(each.get("content", "")) for each in result.get("artifacts") or []]
+    return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
+
+
+def _document(console: "Console", content: Any, media_type: str | None) -> None:
+    from rich.text import Text
+
+    if not isinstance(content, str):
+        console.print_json(json.dumps(content, ensure_ascii=False))
+        return
+    text = printable(content)
+    if media_type == "text/markdown" or (media_type is None and _MARKDOWN.search(text)):
+        from rich.markdown import Markdown
+
+        console.print(Markdown(text))
+    else:
+        console.print(Text(text))
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> None:
+    if not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write("\t".join(row).rstrip() + "\n")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for number, title in enumerate(titles):
+        table.add_column(title, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
+    _console().print(table)
+
+
+def _rule(console: "Console", title: str) -> None:
+    from rich.rule import Rule
+    from rich.text import Text
+
+    console.print(Rule(Text(printable(title)), align="left", style="dim"))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _text(value: Json, name: str) -> str:
+    return printable(" ".join(str(value.get(name) or "").split()))
+
+
+def _names(value: object) -> str:
+    """Names in one line, from a list of them or of objects that have one."""
+    if isinstance(value, dict):
+        return ", ".join(value) if all(isinstance(each, dict) for each in value.values()) else ""
+    if not isinstance(value, list):
+        return ""
+    return ", ".join(
+        str(each.get("name", each.get("id"))) if isinstance(each, dict) else str(each)
+        for each in value
+    )
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,98 @@
+"""Hand a task in, ask for it, follow it."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, TextIO
+from urllib.parse import quote
+
+from app.entrypoints.cli.artifacts import save
+from app.entrypoints.cli.asking import TaskAsked
+from app.entrypoints.cli.connection import Gateway, Json
+from app.entrypoints.cli.events import EventWriter
+from app.entrypoints.cli.following import await_task, follow
+from app.entrypoints.cli.outcomes import Exit, ending, leave, told
+from app.entrypoints.cli.progress import Progress
+from app.entrypoints.cli.shown import show_accepted, show_json, show_task
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be done about a task's outcome."""
+
+    waiting: bool
+    seconds: float | None
+    """How long to wait at most; None for as long as it takes."""
+    output: Path | None
+    as_json: bool
+
+
+def submit(url: str, asked: TaskAsked, wanted: Wanted, *, following: bool) -> None:
+    """Hand the task in; then follow it and wait for it, where that is wanted."""
+    gateway = Gateway(url)
+    with Progress(f"handing it to {asked.agent}"):
+        task, _ = gateway.post("/v1/tasks", asked.body, asked.headers)
+    if following:
+        _follow(gateway, str(task["id"]), sys.stderr)
+    if following or wanted.waiting:
+        _finish(gateway, task, wanted)
+    if wanted.as_json:
+        show_json(task)
+    else:
+        show_accepted(task)
+
+
+def status(url: str, task_id: str, wanted: Wanted) -> NoReturn:
+    """Show the task, once it has ended where that is wanted."""
+    gateway = Gateway(url)
+    with Progress("asking"):
+        task, _ = gateway.get(_path(task_id))
+    if wanted.waiting:
+        _finish(gateway, task, wanted)
+    _show(task, wanted)
+    code = ending(task.get("state"))
+    leave(Exit.DONE if code is Exit.NOT_FINISHED else code)
+
+
+def tail(url: str, task_id: str, *, as_json: bool) -> NoReturn:
+    """Show the task's events to the last, and end as the task did."""
+    gateway = Gateway(url)
+    gateway.get(_path(task_id))  # it exists, or we say so before we follow
+    _follow(gateway, task_id, sys.stdout, as_json=as_json)
+    task, _ = gateway.get(_path(task_id))
+    leave(ending(task.get("state")))
+
+
+def _path(task_id: str) -> str:
+    return f"/v1/tasks/{quote(task_id, safe='')}"
+
+
+def _follow(gateway: Gateway, task_id: str, stream: TextIO, *, as_json: bool = False) -> None:
+    writer = EventWriter(stream, as_json=as_json)
+    with (
+        told(lambda: f"the task goes on; follow it again with: crewline tail {task_id}"),
+        Progress("waiting for news") as progress,
+    ):
+        for event in follow(gateway, task_id, progress):
+            progress.stop()
+            writer.write(event)
+        writer.close()
+
+
+def _finish(gateway: Gateway, task: Json, wanted: Wanted) -> NoReturn:
+    """Wait, show the outcome, and end with its exit code."""
+    advice = f"the task goes on; wait for it with: crewline status {task['id']} --wait"
+    with told(lambda: advice), Progress(str(task.get("state"))) as progress:
+        task = await_task(gateway, task, wanted.seconds, progress)
+    _show(task, wanted)
+    leave(ending(task.get("state")))
+
+
+def _show(task: Json, wanted: Wanted) -> None:
+    files = save(task, wanted.output) if wanted.output else []
+    if wanted.as_json:
+        show_json(task)
+    else:
+        show_task(task)
+    for file in files:
+        sys.stderr.write(f"saved {file}\n")
