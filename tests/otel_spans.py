@@ -22,6 +22,7 @@ class SeenSpan:
     start: int
     end: int
     error: bool
+    flags: int = 1
     events: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     """The ids of the spans it links to."""
@@ -29,7 +30,7 @@ class SeenSpan:
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 
 
 class Services:
@@ -92,6 +93,7 @@ def _seen(span: ReadableSpan) -> SeenSpan:
         start=span.start_time or 0,
         end=span.end_time or 0,
         error=span.status.status_code.name == "ERROR",
+        flags=context.trace_flags,
         events=tuple(event.name for event in span.events),
         links=tuple(f"{link.context.span_id:016x}" for link in span.links),
         attributes=dict(span.attributes or {}),

@@ -101,6 +101,7 @@ def _seen(span: Span, service: str) -> SeenSpan:
         start=span.start_time_unix_nano,
         end=span.end_time_unix_nano,
         error=span.status.code == Status.STATUS_CODE_ERROR,
+        flags=span.flags & 0xFF,
         events=tuple(event.name for event in span.events),
         links=tuple(link.span_id.hex() for link in span.links),
         attributes=_attributes(span.attributes),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from opentelemetry.trace import Link, Span, SpanKind, Tracer, get_current_span
@@ -44,11 +45,7 @@ class TracedEventLog(EventLog):
             raise
         if not span.is_recording():
             return acknowledged
-        send = _Send(span, processing_span(), message)
-        if isinstance(acknowledged, asyncio.Future):  # known without anybody awaiting it
-            acknowledged.add_done_callback(send.settled)
-            return acknowledged
-        return _Acknowledgement(acknowledged, send)
+        return _Watched(acknowledged, _Send(span, processing_span(), message))
 
     def _start(self, message: Message) -> Span:
         destination = self._destination(message)
@@ -61,45 +58,43 @@ class TracedEventLog(EventLog):
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _Send:
-    """The span of one message on its way."""
+    """A message on its way."""
 
-    __slots__ = ("_message", "_processing", "_span")
+    span: Span
+    processing: Span
+    """The span of the delivery in which it was sent."""
+    message: Message
 
-    def __init__(self, span: Span, processing: Span, message: Message) -> None:
-        self._span = span
-        self._processing = processing
-        self._message = message
-
-    def end(self, error: BaseException | None) -> None:
-        if not self._span.is_recording():
-            return
-        if error is not None:
-            mark_raised(self._span, error)
+    def settled(self, acknowledged: "asyncio.Future[None]") -> None:
+        if acknowledged.cancelled():
+            mark_raised(self.span, asyncio.CancelledError())
+        elif error := acknowledged.exception():
+            mark_raised(self.span, error)
         else:
-            note(self._processing, self._message)
-        self._span.end()
-
-    def settled(self, future: "asyncio.Future[None]") -> None:
-        self.end(asyncio.CancelledError() if future.cancelled() else future.exception())
+            note(self.processing, self.message)
+        self.span.end()
 
 
-class _Acknowledgement:
-    """An acknowledgement that ends the span once it is awaited."""
+class _Watched(Awaitable[None]):
+    """An acknowledgement that ends the span when it comes.
 
-    __slots__ = ("_inner", "_send")
+    A worker looks at the acknowledgements of a whole run at its end; the span must not wait for it.
+    """
 
-    def __init__(self, inner: Awaitable[None], send: _Send) -> None:
-        self._inner = inner
-        self._send = send
+    __slots__ = ("_future",)
+
+    def __init__(self, acknowledged: Awaitable[None], send: _Send) -> None:
+        self._future = asyncio.ensure_future(acknowledged)
+        self._future.add_done_callback(send.settled)
 
     def __await__(self) -> Generator[Any, None, None]:
-        try:
-            yield from self._inner.__await__()
-        except BaseException as error:
-            self._send.end(error)
-            raise
-        self._send.end(None)
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        await asyncio.wait((self._future,))  # who stops waiting does not stop the message
+        self._future.result()
 
 
 def _stamped(message: M, span: Span) -> M:
