@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.sql.database import open_database
 from app.adapters.sql.migrate import migrate
+from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
 from tests.contracts.status_store import StatusStoreContract, Views

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select, text, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import event_of, plain, task_of
-from app.adapters.sql.schema import events, labels, tasks
+from app.adapters.sql.schema import events, labels, offsets, tasks
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import cursor_at, place_of, read_cursor
@@ -22,8 +22,7 @@ class SqlStatusStore(StatusStore):
 
     async def find(self, task_id: TaskId) -> Task | None:
         query = select(*_HALVES).where(tasks.c.id == task_id)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await self._database.read(lambda views: views.execute(query).one_or_none())
         return task_of(*row) if row else None
 
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
@@ -36,8 +35,7 @@ class SqlStatusStore(StatusStore):
         )
         if cursor is not None:
             query = query.where(tuple_(*place) < tuple_(*read_cursor(cursor)))
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._database.read(lambda views: views.execute(query).all())
         items = [task_of(*row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, cursor_at(place_of(items[-1])) if more else None)
@@ -49,13 +47,12 @@ class SqlStatusStore(StatusStore):
             .where(events.c.task_id == task_id, place > tuple_(*after))
             .order_by(events.c.attempt, events.c.sequence, events.c.type)
         )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._database.read(lambda views: views.execute(query).all())
         return [event_of(*row) for row in rows]
 
     async def ping(self) -> None:
-        async with self._database.reading() as connection:
-            await connection.execute(text("SELECT 1 FROM crewline_offsets LIMIT 1"))
+        query = select(offsets.c.next).limit(1)
+        await self._database.read(lambda views: views.execute(query).all())
 
 
 def _conditions(wanted: TaskFilter) -> Sequence[ColumnElement[bool]]:

@@ -8,8 +8,7 @@ command and one its progress; each fills only its own columns.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy import delete, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select, tuple_
 
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import (
@@ -22,7 +21,7 @@ from app.adapters.sql.rows import (
     progress_row,
 )
 from app.adapters.sql.schema import events, labels, offsets, tasks
-from app.adapters.sql.statements import statements_for
+from app.adapters.sql.statements import Statements, statements_for
 from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Progress
@@ -37,83 +36,71 @@ _AT_ONCE = 1_000
 class SqlViewStore(ViewStore):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = statements_for(database.engine.dialect)
+        self._statements = statements_for(database.dialect)
 
     async def offsets(self) -> Offsets:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(offsets))
-            return {Shard(topic, partition): following for topic, partition, following in rows}
+        rows = await self._database.read(lambda views: views.execute(select(offsets)).all())
+        return {Shard(topic, partition): following for topic, partition, following in rows}
 
     async def progress(self, task_ids: Iterable[TaskId]) -> dict[TaskId, Progress]:
-        ids = sorted(task_ids)
-        found: dict[TaskId, Progress] = {}
-        if not ids:
-            return found
-        query = select(tasks.c.id, tasks.c.progress).where(tasks.c.progress.is_not(None))
-        async with self._database.reading() as connection:
-            for some in _portions(ids):
-                for task_id, progress in await connection.execute(
-                    query.where(tasks.c.id.in_(some))
-                ):
-                    found[task_id] = progress_of(progress)
-        return found
+        wanted = sorted(task_ids)
+        if not wanted:
+            return {}
+        stored = await self._database.read(lambda views: _stored_progress(views, wanted))
+        return {task_id: progress_of(text) for task_id, text in stored}
 
     async def save(self, update: ViewUpdate) -> None:
-        commands = {command.id: command for command in reversed(update.commands)}
-        rows = _task_rows(commands, update.progress)
-        told = sorted(map(event_row, update.events), key=lambda row: row[:4])
-        async with self._database.writing() as connection:
-            await self._move(connection, update.before, update.after)
-            await _run(connection, self._statements.write_tasks, rows)
-            await self._label(connection, commands, rows)
-            await _run(connection, self._statements.add_events, told)
+        await self._database.write(lambda views: _save(views, self._statements, update))
 
     async def clear(self) -> None:
-        async with self._database.writing() as connection:
-            for table in (offsets, tasks, labels, events):
-                await connection.execute(delete(table))
+        await self._database.write(_clear)
 
-    async def _move(self, connection: AsyncConnection, before: Offsets, after: Offsets) -> None:
-        """Compare and set; never read and read up to 0 are the same."""
-        shards = sorted(before.keys() | after.keys())
-        unread = [(*shard, 0) for shard in shards if not before.get(shard)]
-        await _run(connection, self._statements.add_offsets, unread)
-        stored = await self._locked(connection, shards)
-        for shard in shards:
-            expected, actual = before.get(shard, 0), stored.get(shard, 0)
-            if expected != actual:
-                where = f"{shard.topic}/{shard.partition}"
-                raise OffsetsMoved(f"{where} is folded up to {actual}, not {expected}")
-        moves = [(after[shard], *shard) for shard in shards if shard in after]
-        await _run(connection, self._statements.move_offsets, moves)
 
-    async def _locked(
-        self, connection: AsyncConnection, shards: Sequence[Shard]
-    ) -> dict[Shard, int]:
-        stored: dict[Shard, int] = {}
-        query = select(offsets).order_by(offsets.c.topic, offsets.c.partition).with_for_update()
-        for some in _portions(shards):
-            ours = tuple_(offsets.c.topic, offsets.c.partition).in_(some)
-            for topic, partition, following in await connection.execute(query.where(ours)):
-                stored[Shard(topic, partition)] = following
-        return stored
+def _stored_progress(views: Connection, wanted: Sequence[TaskId]) -> list[tuple[TaskId, str]]:
+    query = select(tasks.c.id, tasks.c.progress).where(tasks.c.progress.is_not(None))
+    return [
+        (task_id, progress)
+        for some in _portions(wanted)
+        for task_id, progress in views.execute(query.where(tasks.c.id.in_(some)))
+    ]
 
-    async def _label(
-        self,
-        connection: AsyncConnection,
-        commands: Mapping[TaskId, SubmitTask],
-        rows: Iterable[TaskRow],
-    ) -> None:
-        """Add the labels of those commands that turned out to be the first of their task."""
-        ours = {TaskId(row.id): row.command for row in rows if row.id in commands}
-        labelled = [task_id for task_id in ours if commands[task_id].labels]
-        query = select(tasks.c.id, tasks.c.command)
-        added: list[LabelRow] = []
-        for some in _portions(labelled):
-            for task_id, stored in await connection.execute(query.where(tasks.c.id.in_(some))):
-                if stored == ours[task_id]:
-                    added += label_rows(commands[task_id])
-        await _run(connection, self._statements.add_labels, sorted(added))
+
+def _save(views: Connection, statements: Statements, update: ViewUpdate) -> None:
+    commands = {command.id: command for command in reversed(update.commands)}
+    rows = _task_rows(commands, update.progress)
+    _move(views, statements, update.before, update.after)
+    _run(views, statements.write_tasks, rows)
+    _run(views, statements.add_labels, _new_labels(views, commands, rows))
+    told = sorted(map(event_row, update.events), key=lambda row: row[:4])
+    _run(views, statements.add_events, told)
+
+
+def _clear(views: Connection) -> None:
+    for table in (offsets, tasks, labels, events):
+        views.execute(delete(table))
+
+
+def _move(views: Connection, statements: Statements, before: Offsets, after: Offsets) -> None:
+    """Compare and set; never read and read up to 0 are the same."""
+    shards = sorted(before.keys() | after.keys())
+    _run(views, statements.add_offsets, [(*each, 0) for each in shards if not before.get(each)])
+    stored = _locked(views, shards)
+    for shard in shards:
+        expected, actual = before.get(shard, 0), stored.get(shard, 0)
+        if expected != actual:
+            where = f"{shard.topic}/{shard.partition}"
+            raise OffsetsMoved(f"{where} is folded up to {actual}, not {expected}")
+    _run(views, statements.move_offsets, [(after[each], *each) for each in shards if each in after])
+
+
+def _locked(views: Connection, shards: Sequence[Shard]) -> dict[Shard, int]:
+    query = select(offsets).order_by(offsets.c.topic, offsets.c.partition).with_for_update()
+    key = tuple_(offsets.c.topic, offsets.c.partition)
+    return {
+        Shard(topic, partition): following
+        for some in _portions(shards)
+        for topic, partition, following in views.execute(query.where(key.in_(some)))
+    }
 
 
 def _task_rows(
@@ -126,13 +113,27 @@ def _task_rows(
     return [rows[task_id] for task_id in sorted(rows)]
 
 
+def _new_labels(
+    views: Connection, commands: Mapping[TaskId, SubmitTask], rows: Iterable[TaskRow]
+) -> list[LabelRow]:
+    """The labels of those commands that turned out to be the first of their task."""
+    ours = {TaskId(row.id): row.command for row in rows if row.id in commands}
+    labelled = [task_id for task_id in ours if commands[task_id].labels]
+    query = select(tasks.c.id, tasks.c.command)
+    return sorted(
+        label
+        for some in _portions(labelled)
+        for task_id, stored in views.execute(query.where(tasks.c.id.in_(some)))
+        if stored == ours[task_id]
+        for label in label_rows(commands[task_id])
+    )
+
+
 def _portions(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     for start in range(0, len(items), _AT_ONCE):
         yield items[start : start + _AT_ONCE]
 
 
-async def _run(
-    connection: AsyncConnection, statement: str, rows: Sequence[tuple[object, ...]]
-) -> None:
+def _run(views: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        await connection.exec_driver_sql(statement, list(rows))
+        views.exec_driver_sql(statement, list(rows))

@@ -1,0 +1,55 @@
+"""PostgreSQL: many readers and several projectors, on several machines."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy import URL, Dialect
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.adapters.sql.database import PATIENCE, Answer, Database, Work, reason
+from app.ports.status_store import StoreUnavailable
+
+# The offsets are in the same transaction as the rows: should the server crash and forget the
+# last commits, the projector goes on from where the rows stand. No commit need wait for a disk.
+_SESSION = {"application_name": "crewline", "synchronous_commit": "off"}
+_ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class PostgresDatabase(Database):
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._writes = engine
+        self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._writes.dialect
+
+    async def read(self, work: Work[Answer]) -> Answer:
+        return await _run(self._reads, work)
+
+    async def write(self, work: Work[Answer]) -> Answer:
+        return await _run(self._writes, work)
+
+
+@asynccontextmanager
+async def open_postgres(address: URL, connections: int) -> AsyncGenerator[PostgresDatabase, None]:
+    engine = create_async_engine(
+        address.set(drivername="postgresql+asyncpg"),
+        pool_size=connections,
+        pool_timeout=PATIENCE,
+        connect_args={"timeout": PATIENCE, "server_settings": _SESSION},
+    )
+    try:
+        yield PostgresDatabase(engine)
+    finally:
+        await engine.dispose()
+
+
+async def _run(engine: AsyncEngine, work: Work[Answer]) -> Answer:
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+    except _ERRORS as error:
+        raise StoreUnavailable(f"the views cannot be reached: {reason(error)}") from error
