@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.adapters.local.servers import kafka_distribution, postgres, tansu
+from app.adapters.local.servers import kafka_distribution, postgres_programs, tansu
 from app.adapters.local.servers.kraft import KraftBroker
 from app.adapters.local.servers.postgres import PostgresServer
 from app.adapters.local.servers.server import ServerUnavailable
@@ -75,7 +75,7 @@ def postgres_choice() -> Choice | str:
     if docker_answers():
         return Choice(f"a container of {POSTGRES_IMAGE}", _postgres_container)
     try:
-        folder = postgres.binaries()
+        folder = postgres_programs.programs()
     except ServerUnavailable as error:
         return f"no CREWLINE_TEST_POSTGRES_URL, no Docker, and {error.message}"
     return Choice(f"PostgreSQL of {folder}", _postgres_of_this_machine)

