@@ -6,13 +6,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typer.testing import CliRunner
 
 from app.adapters.local.servers.kafka_distribution import KAFKA_VERSION
+from app.entrypoints.cli import app
 from app.entrypoints.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +37,13 @@ def run(*command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def services() -> dict[str, dict[str, str | None]]:
-    """The environment of each service, with the defaults of its ${NAME:-default} filled in."""
+def services() -> dict[str, dict[str, Any]]:
+    """The services of the compose file, with the defaults of each ${NAME:-default} filled in."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text())
-    found = yaml.safe_load(text)["services"]
-    return {name: service.get("environment", {}) for name, service in found.items()}
+    return dict(yaml.safe_load(text)["services"])
+
+
+OURS = [name for name, service in services().items() if service["image"].startswith("crewline:")]
 
 
 @pytest.fixture
@@ -53,14 +58,21 @@ def test_the_compose_file_fits_the_schema_of_compose() -> None:
     run(program("check-jsonschema"), *schema, str(COMPOSE))
 
 
-@pytest.mark.parametrize("service", services())
+@pytest.mark.parametrize("service", OURS)
 def test_the_settings_understand_every_variable_of_the_compose_file(
     service: str, clean_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in services()[service].items():
+    for name, value in services()[service]["environment"].items():
         if name.startswith("CREWLINE_"):
             monkeypatch.setenv(name, "" if value is None else str(value))
     load_settings()
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_every_service_runs_a_command_that_exists(service: str) -> None:
+    words = services()[service]["command"]
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert shown.exit_code == 0, shown.output
 
 
 def test_the_settings_understand_every_line_of_the_example(
@@ -76,8 +88,7 @@ def test_the_settings_understand_every_line_of_the_example(
 
 
 def test_containers_and_the_jvm_run_the_same_kafka() -> None:
-    image = yaml.safe_load(COMPOSE.read_text())["services"]["kafka"]["image"]
-    assert image == f"apache/kafka:{KAFKA_VERSION}"
+    assert services()["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"
 
 
 def test_the_image_and_the_makefile_install_with_the_same_uv() -> None:
