@@ -1,21 +1,22 @@
 """Who a worker is: a name no two workers share, and the same one again after a restart.
 
 The broker gives a worker that comes back under its old name its old partitions at once. Two
-workers under one name would push each other out, so a name is held by a lock on a file, which
-the system frees when the process ends, however it ends.
-
-Workers that share a host's name but not its files (containers on the host's network) cannot see
-each other's locks; such workers are told their names.
+workers under one name would push each other out, so a name is held for the life of the process:
+by a lock on a file, and on Linux by a socket's name too, which workers also share that share a
+host's name and network but no files, such as the containers of one pod. The system frees both
+when the process ends, however it ends.
 """
 
+import errno
+import hashlib
 import os
 import re
 import secrets
 import socket
 import sys
 import tempfile
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,13 +44,11 @@ class WorkerIdentity:
     id: WorkerId
     stable: bool
     """Whether a restarted worker will have this name again."""
-    _locks: tuple[int, ...] = ()
+    _held: ExitStack = field(default_factory=ExitStack, repr=False)
 
     def release(self) -> None:
         """Let another worker have the name."""
-        for lock in self._locks:
-            os.close(lock)
-        self._locks = ()
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -63,31 +62,34 @@ class WorkerIdentity:
         self.release()
 
 
+class _Taken(Exception):
+    """Somebody else holds the name."""
+
+
 def claim_worker_identity(given: str | None = None, folder: Path | None = None) -> WorkerIdentity:
     """The given name; else a pod's own, where it ends in an ordinal; else host name and ordinal.
 
     The ordinal is the lowest that no running worker of this machine holds. Raises `WorkerIdTaken`
-    where a given name is held. Where files cannot be locked, an invented name keeps workers apart.
+    where a given name is held. Where nothing can be held, an invented name keeps workers apart.
     """
     host = _host()
     pod = os.environ.get("POD_NAME") or host
     if given is None and _in_kubernetes() and re.search(r"-\d+$", pod):
         given = pod  # a stateful set's: the cluster keeps it unique
-    folder = folder or Path(tempfile.gettempdir()) / "crewline"
-    if not _usable(folder):
-        invented = WorkerId(given or f"{host}-{secrets.token_hex(4)}")
-        return WorkerIdentity(invented, stable=given is not None)
+    folder = _usable(folder or Path(tempfile.gettempdir()) / "crewline")
     if given is not None:
-        locks = _try_lock(folder, given)
-        if locks is None:
+        held = _hold(given, folder)
+        if held is None:
             raise WorkerIdTaken(f"another worker on this machine is called {given!r}")
-        return WorkerIdentity(WorkerId(given), stable=True, _locks=locks)
+        return WorkerIdentity(WorkerId(given), stable=True, _held=held)
+    if folder is None and sys.platform != "linux":
+        return WorkerIdentity(WorkerId(f"{host}-{secrets.token_hex(4)}"), stable=False)
     for ordinal in range(_MOST):
         name = f"{host}-{ordinal}"
-        locks = _try_lock(folder, name)
-        if locks is not None:
-            return WorkerIdentity(WorkerId(name), stable=True, _locks=locks)
-    raise WorkerIdTaken(f"all {_MOST} identities of this machine are taken; see {folder}")
+        held = _hold(name, folder)
+        if held is not None:
+            return WorkerIdentity(WorkerId(name), stable=True, _held=held)
+    raise WorkerIdTaken(f"all {_MOST} identities of this machine are taken")
 
 
 def _host() -> str:
@@ -98,34 +100,62 @@ def _in_kubernetes() -> bool:
     return "POD_NAME" in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
 
 
-def _usable(folder: Path) -> bool:
-    """Make the folder, open to every user of the machine, and say whether locks can live there."""
+def _usable(folder: Path) -> Path | None:
+    """The folder, or None where it cannot hold locks; one we make is open to every user."""
     if sys.platform == "win32":
-        return False
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    with suppress(OSError):  # somebody else's folder is as open as they made it
+        return None
+    with suppress(OSError):
+        folder.mkdir(parents=True)
         folder.chmod(0o1777)
-    return os.access(folder, os.W_OK | os.X_OK)
+    return folder if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else None
 
 
-def _try_lock(folder: Path, name: str) -> tuple[int, ...] | None:
-    """The descriptors that hold the name, or None where somebody else has it."""
+def _hold(name: str, folder: Path | None) -> ExitStack | None:
+    """What holds the name until it is closed, or None where somebody else holds it."""
+    with ExitStack() as held:
+        try:
+            if sys.platform == "linux":
+                held.enter_context(_bind(name))
+            if folder is not None:
+                held.callback(os.close, _lock(folder, name))
+                held.callback(os.close, _watch(folder))
+        except _Taken:
+            return None
+        return held.pop_all()
+
+
+def _bind(name: str) -> socket.socket:
+    """A socket with a name in the kernel's own list, not in any folder."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0crewline-worker-{hashlib.sha256(name.encode()).hexdigest()}")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            holder.close()
+            raise _Taken from error
+    return holder
+
+
+def _lock(folder: Path, name: str) -> int:
+    """The descriptor of a locked file."""
     file = folder / f"worker-{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.lock"
     try:
         lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError:  # another user's file, or no file at all: not ours to have
-        return None
+    except OSError as error:  # another user's file, or no file at all: not ours to have
+        raise _Taken from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(lock)
-        return None
+        raise _Taken from error
     os.ftruncate(lock, 0)
     os.write(lock, f"{os.getpid()}\n".encode())
+    return lock
+
+
+def _watch(folder: Path) -> int:
+    """A shared lock on the folder: while it is held, systemd tidies no old files away."""
     around = os.open(folder, os.O_RDONLY)
-    with suppress(OSError):  # while it is held, systemd does not tidy our old files away
+    with suppress(OSError):
         fcntl.flock(around, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    return lock, around
+    return around

@@ -86,12 +86,25 @@ def test_a_pod_without_an_ordinal_claims_one(
         assert pod.id == "mill-0"
 
 
-def test_without_a_folder_to_lock_in_names_are_still_unique(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's socket names")
+def test_processes_that_share_no_files_have_different_ordinals(tmp_path: Path) -> None:
+    with (
+        another_process(tmp_path / "one") as (_, first),
+        another_process(tmp_path / "two") as (_, second),
+    ):
+        assert (first, second) == ("0", "1")
+
+
+@pytest.mark.parametrize(("platform", "stable"), [("linux", True), ("darwin", False)])
+def test_without_a_folder_to_lock_in_names_are_still_unique(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, stable: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
     (tmp_path / "file").write_text("")
     blocked = tmp_path / "file" / "folder"
     one, two = (claim_worker_identity(None, blocked) for _ in range(2))
     assert one.id != two.id
-    assert not one.stable
+    assert one.stable is stable
 
 
 def test_a_link_planted_in_the_folder_is_not_followed(tmp_path: Path) -> None:
