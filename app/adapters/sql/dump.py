@@ -1,0 +1,24 @@
+"""All that the views hold, as lines: equal lines mean equal views, on whichever database."""
+
+import json
+
+from sqlalchemy import Connection, select
+
+from app.adapters.sql.database import Database
+from app.adapters.sql.schema import events, labels, offsets, tasks
+
+
+async def dump(database: Database) -> list[str]:
+    """Every row of every table as a JSON line, in the order of tables and keys.
+
+    Views are a function of the log alone, so those built again from the same log dump the same.
+    """
+    return await database.read(_lines)
+
+
+def _lines(views: Connection) -> list[str]:
+    return [
+        json.dumps([table.name, *row], ensure_ascii=False)
+        for table in (tasks, labels, events, offsets)
+        for row in views.execute(select(table).order_by(*table.primary_key))
+    ]
