@@ -59,8 +59,8 @@ class OtlpSink:
 
 
 @contextmanager
-def otlp_sink() -> Iterator[OtlpSink]:
-    """A sink that listens while the context is open."""
+def otlp_sink(port: int = 0) -> Iterator[OtlpSink]:
+    """A sink that listens while the context is open, on a free port unless one is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -78,7 +78,7 @@ def otlp_sink() -> Iterator[OtlpSink]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  its base's name
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     sink = OtlpSink(server.server_port)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

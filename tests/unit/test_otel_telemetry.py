@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 import pytest
+from opentelemetry.trace import get_tracer_provider
 
 from app.adapters.otel.telemetry import (
     Exporters,
@@ -62,11 +63,28 @@ def test_the_standard_variables_decide(
             {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "grpc is not supported; use http/protobuf, on port 4318",
         ),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "collector:4318 is no http:// or"),
     ],
 )
 def test_what_we_cannot_do_is_said_at_the_start(environ: dict[str, str], said: str) -> None:
     with pytest.raises(TelemetryMisconfigured, match=said):
         start_telemetry("crewline-test", "1.0", environ)
+
+
+def test_a_finer_variable_that_is_wrong_is_said_at_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "7")
+    with pytest.raises(TelemetryMisconfigured, match="an OTEL_ variable is wrong: max_export"):
+        start_telemetry("crewline-test", "1.0", {"OTEL_TRACES_EXPORTER": "otlp"})
+
+
+def test_on_leaves_the_global_provider_alone() -> None:
+    before = get_tracer_provider()
+    telemetry = start_telemetry("crewline-test", "1.0", {"OTEL_TRACES_EXPORTER": "console"})
+    assert telemetry is not None
+    assert get_tracer_provider() is before
+    telemetry.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,18 @@ class _LastWords(logging.Filter):
 
     heard = ""
 
+    def listen(self) -> None:
+        for name in _CHATTY:
+            logging.getLogger(name).addFilter(self)
+
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno > logging.WARNING or not self.heard:
             self.heard = record.getMessage()
         return False
+
+
+_last_words = _LastWords()
+"""One for the process, as the SDK's loggers are."""
 
 
 class QuietExporter(SpanExporter):
@@ -34,9 +42,7 @@ class QuietExporter(SpanExporter):
         self._inner = inner
         self._address = address
         self._lost = 0
-        self._last_words = _LastWords()
-        for name in _CHATTY:
-            logging.getLogger(name).addFilter(self._last_words)
+        _last_words.listen()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._inner.export(spans)
@@ -51,16 +57,14 @@ class QuietExporter(SpanExporter):
         if not self._lost:
             _log.warning(
                 "spans cannot be delivered; tasks go on without them",
-                extra={"collector": self._address, "reason": self._last_words.heard},
+                extra={"collector": self._address, "reason": _last_words.heard},
             )
         self._lost += len(spans)
-        self._last_words.heard = ""
+        _last_words.heard = ""
         return result
 
     def shutdown(self) -> None:
         self._inner.shutdown()
-        for name in _CHATTY:
-            logging.getLogger(name).removeFilter(self._last_words)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._inner.force_flush(timeout_millis)

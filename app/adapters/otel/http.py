@@ -3,12 +3,22 @@
 import os
 
 from fastapi import FastAPI
+from opentelemetry import propagate
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.propagators import (
     TraceResponsePropagator,
     set_global_response_propagator,
 )
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
 from opentelemetry.trace import TracerProvider
 
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -22,6 +32,8 @@ def instrument(app: FastAPI, provider: TracerProvider) -> None:
     Probes and metrics are not traced. Metrics are not made here.
     """
     _choose_stable_names()
+    if propagate.extract({}) is None:
+        propagate.set_global_textmap(_NoPropagator())
     set_global_response_propagator(TraceResponsePropagator())  # type: ignore[no-untyped-call]
     FastAPIInstrumentor.instrument_app(
         app,
@@ -30,6 +42,30 @@ def instrument(app: FastAPI, provider: TracerProvider) -> None:
         excluded_urls=_QUIET,
         exclude_spans=["receive", "send"],
     )
+
+
+class _NoPropagator(TextMapPropagator):
+    """What `OTEL_PROPAGATORS=none` means; the SDK's own answer to it, None, fails each request."""
+
+    def extract(
+        self,
+        carrier: CarrierT,  # noqa: ARG002  whatever it says
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,  # noqa: ARG002
+    ) -> Context:
+        return context or Context()
+
+    def inject(
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,
+        setter: Setter[CarrierT] = default_setter,
+    ) -> None:
+        pass
+
+    @property
+    def fields(self) -> set[str]:
+        return set()
 
 
 def _choose_stable_names() -> None:

@@ -47,7 +47,12 @@ def wanted(environ: Mapping[str, str]) -> Exporters | None:
             f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol} is not supported; "
             "use http/protobuf, on port 4318 of most collectors"
         )
-    return Exporters(otlp=endpoint or "http://localhost:4318", console="console" in asked)
+    address = endpoint or "http://localhost:4318"
+    if not address.startswith(("http://", "https://")):
+        raise TelemetryMisconfigured(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT={address} is no http:// or https:// address"
+        )
+    return Exporters(otlp=address, console="console" in asked)
 
 
 def start_telemetry(
@@ -66,4 +71,7 @@ def start_telemetry(
         return None
     from app.adapters.otel.provider import Telemetry  # noqa: PLC0415  off must cost nothing
 
-    return Telemetry.start(service_name, service_version, exporters, instance_id)
+    try:
+        return Telemetry.start(service_name, service_version, exporters, instance_id)
+    except ValueError as error:  # such as a queue smaller than a batch
+        raise TelemetryMisconfigured(f"an OTEL_ variable is wrong: {error}") from error
