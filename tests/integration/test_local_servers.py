@@ -19,6 +19,7 @@ from app.adapters.local.servers.postgres import PostgresServer
 from app.adapters.local.servers.server import LocalServer, ServerUnavailable
 from app.adapters.local.servers.tansu import TansuBroker
 from tests.network_guard import NetworkForbidden
+from tests.servers import missing
 
 SERVERS = [KraftBroker, TansuBroker, PostgresServer]
 
@@ -32,7 +33,7 @@ def _can_start_here() -> None:
         tansu.binary()
         postgres_programs.programs()
     except ServerUnavailable as error:
-        pytest.skip(error.message)
+        missing("A server of this machine", error.message)
 
 
 async def topics(address: str, make: str | None = None) -> list[str]:

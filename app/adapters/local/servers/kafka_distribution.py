@@ -99,7 +99,8 @@ def fetch(folder: Path | None = None) -> Path:
 
 def _run_maven(maven: str, folder: Path) -> None:
     log = folder / "maven.log"
-    command = [maven, "--batch-mode", "--quiet", "dependency:copy-dependencies"]
+    command = [maven, "--batch-mode", "--quiet", "-Dstyle.color=never"]
+    command += ["dependency:copy-dependencies"]
     command += [f"-DoutputDirectory={folder / 'libs'}", "-DincludeScope=runtime"]
     with log.open("wb") as out:
         code = subprocess.run(  # noqa: S603
@@ -107,5 +108,5 @@ def _run_maven(maven: str, folder: Path) -> None:
         ).returncode
     if code != 0 or not any((folder / "libs").glob("kafka_*.jar")):
         errors = [line for line in log.read_text(errors="replace").splitlines() if "ERROR" in line]
-        said = errors[0].removeprefix("[ERROR]").strip() if errors else last_line(log)
+        said = errors[0].partition("ERROR]")[2].strip() if errors else last_line(log)
         raise ServerUnavailable(f"Maven could not fetch Kafka {KAFKA_VERSION}: {said}")
