@@ -2,17 +2,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from app.entrypoints.settings.group import Group, Name, Names, Port, Seconds, Texts
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
 
 
+_DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
+
+
+def _known_database(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(_DATABASES):
+        raise ValueError(f"must begin with {' or '.join(_DATABASES)}")
+    return url
+
+
 class StoreSettings(Group):
     """Where the views are kept."""
 
-    url: SecretStr = Field(
+    url: Annotated[SecretStr, AfterValidator(_known_database)] = Field(
         SecretStr("sqlite+aiosqlite:///.crewline/views.db"),
         description="An SQLAlchemy URL: `sqlite+aiosqlite:///path` or "
         "`postgresql+asyncpg://user:password@host/database`.",

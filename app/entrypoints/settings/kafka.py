@@ -1,8 +1,9 @@
 """How Kafka is reached; the same wherever Kafka is used."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from app.entrypoints.settings.group import Group, Seconds
 
@@ -10,12 +11,17 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
+def _addresses(text: str) -> str:
+    if not re.fullmatch(r"[^\s,]+:\d+(\s*,\s*[^\s,]+:\d+)*", text):
+        raise ValueError("must be host:port, several separated by commas")
+    return "".join(text.split())
+
+
 class KafkaSettings(Group):
     """The broker, its security, and what is asked of it."""
 
-    bootstrap_servers: str = Field(
+    bootstrap_servers: Annotated[str, AfterValidator(_addresses)] = Field(
         "127.0.0.1:9092",
-        pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$",
         description="Brokers to begin with: `host:port`, several separated by commas.",
     )
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] = Field(

@@ -55,8 +55,9 @@ def closest(wrong: str, right: Iterable[str]) -> str | None:
 
 def misspelt(name: str, known: Iterable[str]) -> str:
     """One line on a variable that does not exist."""
-    near = closest(name.upper(), known)
-    hint = f"did you mean {near}?" if near else "docs/settings.md lists those there are"
+    stems = [each.removeprefix(PREFIX) for each in known]
+    near = closest(name.split(maxsplit=1)[0].upper().removeprefix(PREFIX), stems)
+    hint = f"did you mean {PREFIX}{near}?" if near else "docs/settings.md lists those there are"
     return f"{name} is not a setting; {hint}"
 
 

@@ -1,0 +1,233 @@
+"""Settings are read from where they should be, and every mistake is told in one line."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from app.entrypoints.settings import Settings, SettingsError, choose_agents, load_settings
+from app.entrypoints.settings.ecosystem import provider_variables
+from app.entrypoints.settings.reference import document
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment without a word about us, in an empty folder."""
+    others = ("AGENT_TYPE", "IMPLEMENTATION_TYPE", "KAFKA_BOOTSTRAP_SERVERS", "OTEL_SERVICE_NAME")
+    for name in list(os.environ):
+        if name.upper().startswith("CREWLINE_") or name in others:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CREWLINE_SECRETS_DIR", str(tmp_path))
+
+
+def complaints(**overrides: dict[str, object]) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**overrides)
+    return caught.value.lines
+
+
+def test_without_a_word_the_defaults_hold() -> None:
+    assert load_settings() == Settings()
+    assert load_settings().kafka.bootstrap_servers == "127.0.0.1:9092"
+    assert load_settings().worker.runtimes == ["rules", "python"]
+
+
+def test_settings_built_directly_do_not_look_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_WORKER__SLOTS", "3")
+    assert Settings().worker.slots == 16
+    assert load_settings().worker.slots == 3
+
+
+def test_the_nearer_source_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "others:1")
+    assert load_settings().kafka.bootstrap_servers == "others:1"
+    (tmp_path / "crewline_kafka__bootstrap_servers").write_text("secret:2\n")
+    assert load_settings().kafka.bootstrap_servers == "secret:2"
+    (tmp_path / ".env").write_text("CREWLINE_KAFKA__BOOTSTRAP_SERVERS=file:3\nOPENAI_API_KEY=x\n")
+    assert load_settings().kafka.bootstrap_servers == "file:3"
+    monkeypatch.setenv("CREWLINE_KAFKA__BOOTSTRAP_SERVERS", "environment:4")
+    assert load_settings().kafka.bootstrap_servers == "environment:4"
+    given = load_settings(kafka={"bootstrap_servers": "option:5", "prefix": None})
+    assert given.kafka.bootstrap_servers == "option:5"
+    assert given.kafka.prefix == "crewline"
+
+
+@pytest.mark.parametrize("text", ["scribe,builder", " scribe , builder,", '["scribe", "builder"]'])
+def test_a_list_is_text_between_commas_or_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CREWLINE_WORKER__AGENTS", text)
+    assert load_settings().worker.agents == ["scribe", "builder"]
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_STORE__URL", "")
+    assert load_settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("CREWLINE_KAFKA__BOOTSTRAP_SERVER", "CREWLINE_KAFKA__BOOTSTRAP_SERVERS"),
+        ("CREWLINE_KAFAK__PREFIX", "CREWLINE_KAFKA__PREFIX"),
+        ("CREWLINE_KAFKA_PREFIX", "CREWLINE_KAFKA__PREFIX"),
+        ("CREWLINE_WORKER__SLOTS__X", "CREWLINE_WORKER__SLOTS"),
+        ("crewline_worker__slot", "CREWLINE_WORKER__SLOTS"),
+    ],
+)
+def test_a_misspelt_variable_is_told_the_right_one(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str
+) -> None:
+    monkeypatch.setenv(wrong, "1")
+    assert complaints() == (f"{wrong} is not a setting; did you mean {right}?",)
+
+
+def test_a_variable_like_none_of_ours_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_ZZZ", "1")
+    assert complaints() == (
+        "CREWLINE_ZZZ is not a setting; docs/settings.md lists those there are",
+    )
+
+
+def test_a_mistake_in_a_file_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CREWLINE_WORKER__SLOT=1\n")
+    (tmp_path / "CREWLINE_STORE__URI").write_text("x")
+    mine, theirs = sorted(complaints())
+    assert mine.startswith(f"CREWLINE_STORE__URI (in {tmp_path}) is not a setting")
+    assert theirs.startswith("CREWLINE_WORKER__SLOT (in .env) is not a setting")
+
+
+def test_every_bad_value_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_GATEWAY__PORT", "99999")
+    monkeypatch.setenv("CREWLINE_LOGGING__LEVEL", "loud")
+    monkeypatch.setenv("CREWLINE_KAFKA__BOOTSTRAP_SERVERS", "localhost")
+    monkeypatch.setenv("CREWLINE_WORKER__RUNTIMES", "rules,no good")
+    found = {line.partition("=")[0]: line for line in complaints()}
+    assert found.keys() == {
+        "CREWLINE_GATEWAY__PORT",
+        "CREWLINE_LOGGING__LEVEL",
+        "CREWLINE_KAFKA__BOOTSTRAP_SERVERS",
+        "CREWLINE_WORKER__RUNTIMES",
+    }
+    assert "'99999': input should be less than or equal to 65535" in found["CREWLINE_GATEWAY__PORT"]
+    assert "'DEBUG', 'INFO', 'WARNING' or 'ERROR'" in found["CREWLINE_LOGGING__LEVEL"]
+    assert "host:port" in found["CREWLINE_KAFKA__BOOTSTRAP_SERVERS"]
+
+
+def test_a_bad_option_is_named_as_a_setting() -> None:
+    (line,) = complaints(worker={"model": "gpt"})
+    assert line.startswith("worker.model='gpt': ")
+
+
+def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_KAFKA__PASSWORD", "hunter2")
+    assert "hunter2" not in " ".join(complaints())  # a password without SASL
+    monkeypatch.delenv("CREWLINE_KAFKA__PASSWORD")
+    monkeypatch.setenv("CREWLINE_STORE__URL", "mysql://me:hunter2@db")
+    (line,) = complaints()
+    assert line.startswith("CREWLINE_STORE__URL=***: ")
+    given = load_settings(store={"url": "postgresql+asyncpg://me:hunter2@db/x"})
+    assert "hunter2" not in repr(given)
+    assert "hunter2" not in given.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("kafka", "complaint"),
+    [
+        ({"username": "me", "password": "x"}, "SECURITY_PROTOCOL is PLAINTEXT"),
+        ({"security_protocol": "SASL_SSL"}, "needs CREWLINE_KAFKA__SASL_MECHANISM"),
+        (
+            {"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "username": "me"},
+            "PLAIN needs CREWLINE_KAFKA__PASSWORD",
+        ),
+        (
+            {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"},
+            "OAUTHBEARER needs CREWLINE_KAFKA__OAUTH_TOKEN_URL",
+        ),
+        ({"ssl_certfile": "me.pem"}, "belong together"),
+    ],
+)
+def test_security_that_does_not_fit_together_is_refused(
+    kafka: dict[str, object], complaint: str
+) -> None:
+    (line,) = complaints(kafka=kafka)
+    assert complaint in line
+
+
+def test_security_that_fits_together_is_taken() -> None:
+    scram = {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "username": "me",
+        "password": "x",
+    }
+    assert load_settings(kafka=scram).kafka.password == SecretStr("x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "runtimes", "model"),
+    [
+        ("deterministic", ["rules"], None),
+        ("anthropic", ["crewai"], "anthropic:"),
+        ("openai", ["crewai"], "openai:"),
+        ("Azure", ["crewai"], "azure_openai:ours"),
+        ("ollama", ["crewai"], "ollama:"),
+    ],
+)
+def test_an_implementation_type_stands_for_a_runtime_and_a_model(
+    monkeypatch: pytest.MonkeyPatch, kind: str, runtimes: list[str], model: str | None
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "ours")
+    monkeypatch.setenv("AGENT_TYPE", "business_analyst")
+    monkeypatch.setenv("IMPLEMENTATION_TYPE", kind)
+    worker = load_settings().worker
+    assert worker.agents == ["business_analyst"]
+    assert worker.runtimes == runtimes
+    assert worker.model is None if model is None else (worker.model or "").startswith(model)
+
+
+def test_our_own_name_counts_more_than_an_implementation_type(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMPLEMENTATION_TYPE", "openai")
+    monkeypatch.setenv("CREWLINE_WORKER__MODEL", "anthropic:mine")
+    assert load_settings().worker.model == "anthropic:mine"
+    assert load_settings().worker.runtimes == ["crewai"]
+
+
+def test_an_unknown_implementation_type_is_told_the_right_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMPLEMENTATION_TYPE", "antropic")
+    assert complaints() == ("IMPLEMENTATION_TYPE='antropic' is not known; did you mean anthropic?",)
+
+
+def test_agents_are_chosen_with_hyphens_or_underscores() -> None:
+    known = ["business-analyst", "harness_expert", "scribe"]
+    assert choose_agents(["business_analyst", "Harness-Expert"], known) == known[:2]
+    assert choose_agents([], known) == known
+    with pytest.raises(SettingsError) as caught:
+        choose_agents(["busines-analyst", "zzz"], known)
+    assert caught.value.lines == (
+        "CREWLINE_WORKER__AGENTS: no agent is called 'busines-analyst'; "
+        "did you mean business-analyst?",
+        "CREWLINE_WORKER__AGENTS: no agent is called 'zzz'; "
+        "there are: business-analyst, harness_expert, scribe",
+    )
+
+
+def test_the_providers_variables_are_only_known_to_be_set() -> None:
+    found = provider_variables({"OPENAI_API_KEY": "sk-1", "ANTHROPIC_API_KEY": ""})
+    assert found["OPENAI_API_KEY"] is True
+    assert found["ANTHROPIC_API_KEY"] is False
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    remedy = "run: python -m app.entrypoints.settings.reference > docs/settings.md"
+    assert PAGE.read_text(encoding="utf-8") == document(), remedy
+
+
+def test_every_setting_is_described() -> None:
+    assert [line for line in document().splitlines() if line.endswith("|  |")] == []
