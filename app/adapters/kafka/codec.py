@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,19 +21,21 @@ from app.adapters.kafka.cloudevents import (
 from app.adapters.kafka.topics import CommandTopic, Topics
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
-from app.domain.model.events import Event, ResultEvent, TraceEvent
+from app.domain.model.events import Event
 from app.domain.model.ids import TaskId, as_task_id, derived_task_id
 from app.domain.model.messages import Message, rfc3339
+from app.domain.model.vocabulary import MESSAGES
 from app.ports.task_queue import Undecodable
 
-COMMAND_TYPES: tuple[type[SubmitTask], ...] = (SubmitTask,)
-EVENT_TYPES: tuple[type[Event], ...] = (*get_args(ResultEvent), *get_args(TraceEvent))
-
 COMMAND_READERS: Mapping[str, Callable[[Body], SubmitTask]] = {
-    TYPE_PREFIX + each.TYPE: each.model_validate for each in COMMAND_TYPES
+    TYPE_PREFIX + name: message.model_validate
+    for name, message in MESSAGES.items()
+    if issubclass(message, SubmitTask)
 }
 EVENT_READERS: Mapping[str, Callable[[Body], Event]] = {
-    TYPE_PREFIX + each.TYPE: each.model_validate for each in EVENT_TYPES
+    TYPE_PREFIX + name: message.model_validate
+    for name, message in MESSAGES.items()
+    if issubclass(message, Event)
 }
 """What makes a message of a body, by `ce_type`. When a type gets a new version, the reader of
 the old one stays here, and makes the new message of the old body."""

@@ -85,6 +85,11 @@ class KafkaConnection:
         needed = self.max_message_bytes + overhead
         return needed if needed > _BROKER_DEFAULT_MAX_MESSAGE_BYTES else None
 
+    @property
+    def dead_letter_max_message_bytes(self) -> int:
+        """Room for whatever another topic took, with the reason why it is dead."""
+        return 2 * max(self.max_message_bytes, _BROKER_DEFAULT_MAX_MESSAGE_BYTES)
+
     def _common(self) -> Settings:
         settings: Settings = {
             "bootstrap_servers": self.bootstrap_servers,

@@ -1,0 +1,46 @@
+"""Where partitions end, on brokers that say so and on the one that does not."""
+
+import asyncio
+from collections.abc import Collection
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from app.adapters.kafka.connection import KafkaConnection
+
+_PATIENCE = 10.0
+
+
+async def ends_of(
+    consumer: AIOKafkaConsumer, partitions: Collection[TopicPartition], connection: KafkaConnection
+) -> dict[TopicPartition, int]:
+    """The offset behind the last record of each partition, all of which are assigned.
+
+    Kafka is simply asked. The embedded broker answers with the start of the last batch, and tells
+    the true end only beside fetched records; the consumer's position is then somewhere near it.
+    """
+    ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
+    if not connection.embedded:
+        return ends
+    for partition, end in ends.items():
+        consumer.seek(partition, end)
+    async with asyncio.timeout(_PATIENCE):
+        while any(consumer.highwater(partition) is None for partition in ends):
+            await consumer.getmany(timeout_ms=50)
+    return {partition: consumer.highwater(partition) or 0 for partition in ends}
+
+
+def began_anew(
+    consumer: AIOKafkaConsumer,
+    partition: TopicPartition,
+    position: int,
+    connection: KafkaConnection,
+) -> bool:
+    """Whether a partition now ends before our position, because its broker forgot everything.
+
+    Kafka says that an offset is out of range, and the consumer starts again by itself. The
+    embedded broker, which is empty after a restart, just has nothing to say.
+    """
+    if not connection.embedded:
+        return False
+    end = consumer.highwater(partition)
+    return end is not None and end < position

@@ -1,0 +1,81 @@
+"""A whole log in one process, for tests and for running without a broker."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import get_args
+from zlib import crc32
+
+from app.domain.model.commands import SubmitTask
+from app.domain.model.errors import PayloadTooLarge
+from app.domain.model.events import Event, ResultEvent
+from app.domain.model.messages import Message
+from app.ports.event_log import EventLog, Offsets, Recorded, Shard
+
+_RESULTS = frozenset(get_args(ResultEvent))
+
+
+class MemoryEventLog(EventLog):
+    """Messages in shards named as on Kafka. Feeds, tails and queues of one process share it."""
+
+    def __init__(
+        self, prefix: str = "crewline", *, partitions: int = 4, max_message_bytes: int = 1_000_000
+    ) -> None:
+        self._prefix = prefix
+        self._partitions = partitions
+        self._max_message_bytes = max_message_bytes
+        self._shards: defaultdict[Shard, list[Recorded]] = defaultdict(list)
+        self._grew = asyncio.Condition()
+
+    async def append(self, message: Message) -> Awaitable[None]:
+        if len(message.model_dump_json().encode()) > self._max_message_bytes:
+            raise PayloadTooLarge("the message is larger than the log takes")
+        topic, key = self._place(message)
+        shard = Shard(topic, crc32(key.encode()) % self._partitions)
+        records = self._shards[shard]
+        records.append(Recorded(message, shard, len(records)))
+        async with self._grew:
+            self._grew.notify_all()
+        durable = asyncio.get_running_loop().create_future()
+        durable.set_result(None)
+        return durable
+
+    async def ping(self) -> None:
+        """Return: what is in this process always answers."""
+
+    @property
+    def results_topic(self) -> str:
+        return f"{self._prefix}.results"
+
+    def commands_topic(self, agent: str, runtime: str | None = None) -> str:
+        """Where an agent's tasks go; those that name a runtime have a topic of their own."""
+        name = f"{self._prefix}.commands.{agent}"
+        return f"{name}.{runtime}" if runtime else name
+
+    def ends(self) -> Offsets:
+        """Where each shard that has messages ends now."""
+        return {shard: len(records) for shard, records in self._shards.items()}
+
+    def records(self, shard: Shard, start: int = 0, limit: int | None = None) -> Sequence[Recorded]:
+        """What stands in a shard, from an offset on."""
+        stop = None if limit is None else start + limit
+        return self._shards[shard][start:stop] if shard in self._shards else []
+
+    async def until(self, ready: Callable[[], bool]) -> None:
+        """Wait until `ready`, which is asked again each time a message has been appended."""
+        async with self._grew:
+            await self._grew.wait_for(ready)
+
+    async def wake(self) -> None:
+        """Have every waiter ask again."""
+        async with self._grew:
+            self._grew.notify_all()
+
+    def _place(self, message: Message) -> tuple[str, str]:
+        if isinstance(message, SubmitTask):
+            topic = self.commands_topic(message.agent, message.runtime)
+            return topic, message.context_id or message.id
+        if isinstance(message, Event):
+            result = type(message) in _RESULTS
+            return self.results_topic if result else f"{self._prefix}.traces", message.task_id
+        raise TypeError(f"{type(message).__name__} travels on no topic")

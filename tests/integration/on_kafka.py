@@ -1,0 +1,67 @@
+"""The Kafka adapters of one test, with topics of their own, on either broker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+
+from app.adapters.kafka.connection import KafkaConnection, quiet_first_use
+from app.adapters.kafka.event_log import KafkaEventLog
+from app.adapters.kafka.provisioning import apply, plan
+from app.adapters.kafka.topics import Topics
+from tests.builders import ANALYST
+
+PATIENCE = 30
+
+
+class OnKafka:
+    """On a real Apache Kafka."""
+
+    @pytest.fixture
+    def connection(self, kafka: str) -> KafkaConnection:
+        return KafkaConnection(kafka)
+
+
+class OnTheEmbeddedBroker:
+    """On the broker of `crewline dev`."""
+
+    @pytest.fixture
+    def connection(self, embedded_kafka: str) -> KafkaConnection:
+        return KafkaConnection(embedded_kafka, embedded=True)
+
+
+class KafkaTopics:
+    """Topics that are there before the test begins, and a log that writes to them."""
+
+    @pytest.fixture
+    async def topics(self, connection: KafkaConnection, topic_prefix: str) -> Topics:
+        quiet_first_use()
+        topics = Topics(topic_prefix, command_partitions=2, event_partitions=3)
+        await apply(connection, await plan(connection, topics, [(ANALYST, ["rules"])]))
+        return topics
+
+    @pytest.fixture
+    async def log(
+        self, connection: KafkaConnection, topics: Topics
+    ) -> AsyncIterator[KafkaEventLog]:
+        async with KafkaEventLog(connection, topics) as log:
+            yield log
+
+
+async def read_records(
+    connection: KafkaConnection, names: list[str], count: int
+) -> list["ConsumerRecord[bytes, bytes]"]:
+    """The first so many records of these topics, in order within each partition."""
+    consumer = AIOKafkaConsumer(**connection.consumer_settings())
+    consumer.subscribe(names)
+    await consumer.start()
+    try:
+        records: list[ConsumerRecord[bytes, bytes]] = []
+        async with asyncio.timeout(PATIENCE):
+            while len(records) < count:
+                for batch in (await consumer.getmany(timeout_ms=500)).values():
+                    records += batch
+        return records
+    finally:
+        await consumer.stop()

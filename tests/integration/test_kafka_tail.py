@@ -1,0 +1,44 @@
+"""The tail on Kafka: the port's contract, and a topic that grows."""
+
+import pytest
+
+from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.event_log import KafkaEventLog
+from app.adapters.kafka.provisioning import apply, plan
+from app.adapters.kafka.result_tail import KafkaResultTail
+from app.adapters.kafka.topics import Topics
+from tests.builders import completed
+from tests.contracts.result_tail import OpenTail, ResultTailContract, heard
+from tests.integration.on_kafka import KafkaTopics, OnKafka, OnTheEmbeddedBroker
+
+
+class TailOnKafka(KafkaTopics, ResultTailContract):
+    @pytest.fixture
+    def open_tail(self, connection: KafkaConnection, topics: Topics) -> OpenTail:
+        return lambda: KafkaResultTail(connection, topics)
+
+
+class TestTailOnKafka(OnKafka, TailOnKafka):
+    async def test_partitions_that_are_added_are_heard(
+        self,
+        connection: KafkaConnection,
+        topics: Topics,
+        log: KafkaEventLog,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        settings = connection.consumer_settings() | {"metadata_max_age_ms": 500}
+        monkeypatch.setattr(KafkaConnection, "consumer_settings", lambda _: settings)
+        tail = KafkaResultTail(connection, topics)
+        await tail.ready()
+        wider = Topics(topics.prefix, command_partitions=2, event_partitions=9)
+        await apply(connection, await plan(connection, wider, []))
+        names = [f"t-{number}" for number in range(30)]
+        async with KafkaEventLog(connection, wider) as log_of_the_wider:
+            for name in names:
+                await log_of_the_wider.publish(completed(name))
+        events = await heard(tail, 30)
+        assert {event.task_id for event in events} == {completed(name).task_id for name in names}
+
+
+class TestTailOnTheEmbeddedBroker(OnTheEmbeddedBroker, TailOnKafka):
+    pass
