@@ -1,15 +1,29 @@
 """Accept a task for an agent we know, and hand it to that agent's workers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask, TaskBody, TaskRequest
-from app.domain.model.errors import TaskExists
+from app.domain.model.errors import Conflict, Rejected, TaskExists
 from app.domain.model.ids import TaskId, derived_task_id, uuid7
 from app.domain.model.task import Task, describe
+from app.domain.use_cases.recent_requests import RecentRequests
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
 from app.ports.status_store import StatusStore
+
+
+class KeyReused(Rejected):
+    """The idempotency key belongs to another request."""
+
+    code = "idempotency-key-reused"
+
+
+class StillAccepting(Conflict):
+    """The same request came before and is just being accepted."""
+
+    code = "still-accepting"
+    retryable = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,28 +32,67 @@ class SubmitTaskHandler:
     log: EventLog
     store: StatusStore
     clock: Clock
+    recent: RecentRequests = field(default_factory=RecentRequests)
 
-    async def __call__(self, request: TaskRequest, idempotency_key: str | None = None) -> Task:
+    async def __call__(
+        self,
+        request: TaskRequest,
+        idempotency_key: str | None = None,
+        traceparent: str | None = None,
+    ) -> Task:
         """Return the task once its command is durable.
 
         A request with an id, or an idempotency key, that was accepted before returns that task as
-        it stands; with a different body it raises `TaskExists`. Raises `UnknownAgent`,
-        `UnknownRuntime` or `InvalidInput` before anything is published.
+        it stands. With a different body it raises `TaskExists` for an id and `KeyReused` for a
+        key; while the first one is being accepted, `StillAccepting`. Raises `UnknownAgent`,
+        `UnknownRuntime` or `InvalidInput` before anything is published. `traceparent` is the
+        trace the task becomes part of.
         """
         self.catalog.require(request.agent).accept(request)
         task_id = request.id
         if task_id is None and idempotency_key is not None:
             task_id = derived_task_id("idempotency-key", idempotency_key)
-        if task_id is not None and (task := await self.store.find(task_id)):
-            return self._same(task, request)
-        now = self.clock.now()
-        command = SubmitTask.of(request, task_id or TaskId(uuid7(now, self.clock.entropy())), now)
+        if task_id is not None:
+            return await self._once(request, task_id, traceparent)
+        task_id = TaskId(uuid7(self.clock.now(), self.clock.entropy()))
+        command = self._command(request, task_id, traceparent)
         await self.log.publish(command)
         return describe(command, None)
 
-    def _same(self, task: Task, request: TaskRequest) -> Task:
-        kept = {"input", "parameters", "context_id", "labels"} & TaskBody.model_fields.keys()
-        same = all(getattr(task, name) == getattr(request, name) for name in kept)
-        if not same or task.agent != request.agent:
-            raise TaskExists(f"task {task.id} was submitted before with a different request")
-        return task
+    async def _once(self, request: TaskRequest, task_id: TaskId, traceparent: str | None) -> Task:
+        if self.recent.pending(task_id):
+            raise StillAccepting(f"task {task_id} is being accepted at this moment; ask again")
+        if known := self.recent.accepted(task_id):
+            self._require_same(request, task_id, known.request_is(request))
+            first = SubmitTask.of(request, task_id, known.submitted_at)
+            first = first.model_copy(update={"traceparent": known.traceparent})
+            return await self.store.find(task_id) or describe(first, None)
+        with self.recent.accepting(task_id, request) as remember:
+            if task := await self.store.find(task_id):
+                self._require_same(request, task_id, _same(task, request))
+                return task
+            command = self._command(request, task_id, traceparent)
+            await self.log.publish(command)
+            remember(command)
+        return describe(command, None)
+
+    def _command(
+        self, request: TaskRequest, task_id: TaskId, traceparent: str | None
+    ) -> SubmitTask:
+        command = SubmitTask.of(request, task_id, self.clock.now())
+        return command.model_copy(update={"traceparent": traceparent})
+
+    def _require_same(self, request: TaskRequest, task_id: TaskId, same: bool) -> None:
+        if same:
+            return
+        if request.id is None:
+            raise KeyReused("this idempotency key was used before with a different request")
+        raise TaskExists(f"task {task_id} was submitted before with a different request")
+
+
+def _same(task: Task, request: TaskRequest) -> bool:
+    """Whether a request asks for this task, as far as the views remember what was asked."""
+    kept = {"input", "parameters", "context_id", "labels"} & TaskBody.model_fields.keys()
+    return task.agent == request.agent and all(
+        getattr(task, name) == getattr(request, name) for name in kept
+    )

@@ -1,1 +1,1 @@
-"""HTTP in, command out."""
+"""HTTP in, command out; views out, to whoever polls, waits or follows a stream."""

@@ -1,0 +1,66 @@
+"""Builds the gateway: HTTP in, command out."""
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.entrypoints.gateway.body_limit import BodyLimit
+from app.entrypoints.gateway.draining import Draining
+from app.entrypoints.gateway.last_resort import LastResort
+from app.entrypoints.gateway.metrics import GatewayMetrics, Metered
+from app.entrypoints.gateway.openapi import DESCRIPTION, completed
+from app.entrypoints.gateway.problem_handlers import answer_with_problems
+from app.entrypoints.gateway.routes.agents import add_agent_routes
+from app.entrypoints.gateway.routes.contract import add_contract_routes
+from app.entrypoints.gateway.routes.events import add_event_routes
+from app.entrypoints.gateway.routes.operations import add_operation_routes
+from app.entrypoints.gateway.routes.submit import add_submit_route
+from app.entrypoints.gateway.routes.tasks import add_task_routes
+from app.entrypoints.gateway.services import GatewayServices
+
+_READABLE = ("Location", "Retry-After", "ETag", "Link", "Preference-Applied", "Allow")
+"""Answer headers that pages of other origins may read."""
+
+
+def create_app(services: GatewayServices, draining: Draining | None = None) -> FastAPI:
+    """The gateway as an ASGI application; whoever serves it begins `draining` before it stops."""
+    draining = draining or Draining()
+    metrics = GatewayMetrics(services.metrics)
+    app = FastAPI(
+        title="Crewline",
+        summary="Event-driven AI agent workers on Kafka",
+        description=DESCRIPTION,
+        version=services.version,
+        docs_url="/docs" if services.docs else None,
+        redoc_url="/redoc" if services.docs else None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        middleware=[
+            *_cors(services.cors_origins),
+            Middleware(LastResort, services=services),
+            Middleware(Metered, metrics=metrics),
+            Middleware(BodyLimit, max_bytes=services.limits.max_body_bytes),
+        ],
+    )
+    answer_with_problems(app, services)
+    add_submit_route(app, services, draining, metrics)
+    add_task_routes(app, services, draining)
+    add_event_routes(app, services, draining, metrics)
+    add_agent_routes(app, services.catalog)
+    add_operation_routes(app, services, draining)
+    add_contract_routes(app, services.contract)
+    app.openapi = completed(app.openapi)  # type: ignore[method-assign]
+    return app
+
+
+def _cors(origins: tuple[str, ...]) -> list[Middleware]:
+    if not origins:
+        return []
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=_READABLE,
+    )
+    return [cors]

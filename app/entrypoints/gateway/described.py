@@ -1,0 +1,197 @@
+"""What OpenAPI says about each operation, beside the code that does it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Path
+
+from app.entrypoints.gateway.example_answers import EVENTS_AS_STREAM, SUBMITS
+from app.entrypoints.gateway.negotiation import EVENT_STREAM, JSON
+from app.entrypoints.gateway.problem_answers import answers
+from app.entrypoints.gateway.resources import (
+    AgentList,
+    AgentResource,
+    EventList,
+    Health,
+    Readiness,
+    TaskList,
+    TaskResource,
+)
+
+Described = dict[str, Any]
+"""Keyword arguments of a FastAPI route."""
+
+TASK_ID: Any = Path(description="The task's UUID.")
+AGENT_NAME: Any = Path(description="The agent's name.", examples=["business-analyst"])
+TYPE: Any = Path(description="The type of a message.", examples=["task.submit.v1"])
+
+_TEXT = {"type": "string"}
+_RETRY_AFTER = {"description": "Seconds after which to ask again.", "schema": {"type": "integer"}}
+_APPLIED = {"description": "The wait that was honoured, as `wait=N`.", "schema": _TEXT}
+_ETAG = {"description": "Send it as `If-None-Match` next time.", "schema": _TEXT}
+_LOCATION = {"description": "The task's own path.", "schema": _TEXT}
+_LINK = {"description": 'The next page, as `<path>; rel="next"`.', "schema": _TEXT}
+
+
+def _header(name: str, description: str, example: str) -> Mapping[str, Any]:
+    text = {"name": name, "in": "header", "required": False, "description": description}
+    return {**text, "schema": {"type": "string"}, "example": example}
+
+
+_PREFER = _header(
+    "Prefer",
+    "`wait=N` holds the answer back until the task has ended or asks for input, N seconds at "
+    "most. What cannot be read is ignored.",
+    "wait=10",
+)
+_IF_NONE_MATCH = _header("If-None-Match", "The ETag of what is known already.", '"4f3c"')
+_NOT_MODIFIED = {304: {"description": "What you have is what there is."}}
+
+SUBMIT: Described = {
+    "tags": ["tasks"],
+    "summary": "Submit a task",
+    "description": "`202` means that the broker has the task for good. `200` comes with "
+    "`Prefer: wait=N` only, for a task that has ended in time.",
+    "status_code": 202,
+    "response_model": TaskResource,
+    "responses": {
+        202: {
+            "description": "The task, accepted.",
+            "headers": {
+                "Location": _LOCATION,
+                "Retry-After": _RETRY_AFTER,
+                "Preference-Applied": _APPLIED,
+            },
+        },
+        200: {
+            "description": "The task, ended.",
+            "model": TaskResource,
+            "headers": {"Location": _LOCATION, "Preference-Applied": _APPLIED},
+        },
+        **answers(400, 406, 408, 409, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "parameters": [
+            _header(
+                "Idempotency-Key",
+                "Makes a repeat safe: the same key and body give the task that came of the first.",
+                "order-4711",
+            ),
+            _PREFER,
+            _header(
+                "traceparent",
+                "W3C trace context; the task becomes part of that trace.",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"$ref": "#/components/schemas/TaskRequest"}, "examples": SUBMITS}
+            },
+        },
+    },
+}
+
+READ: Described = {
+    "tags": ["tasks"],
+    "summary": "Read a task",
+    "response_model": TaskResource,
+    "responses": {
+        200: {
+            "description": "The task as it stands.",
+            "headers": {
+                "ETag": _ETAG,
+                "Retry-After": _RETRY_AFTER,
+                "Preference-Applied": _APPLIED,
+            },
+        },
+        **_NOT_MODIFIED,
+        **answers(404, 406, 503),
+    },
+    "openapi_extra": {"parameters": [_PREFER, _IF_NONE_MATCH]},
+}
+
+LIST: Described = {
+    "tags": ["tasks"],
+    "summary": "List tasks, newest first",
+    "response_model": TaskList,
+    "responses": {
+        200: {"description": "One page.", "headers": {"Link": _LINK}},
+        **answers(406, 422, 503),
+    },
+}
+
+EVENTS: Described = {
+    "tags": ["tasks"],
+    "summary": "Follow a task",
+    "description": "A stream of server-sent events, from the first or from behind "
+    "`Last-Event-ID`, that ends after the terminal event. With `Accept: application/json`, the "
+    "list so far.",
+    "response_model": EventList,
+    "responses": {
+        200: {
+            "description": "The events, in order.",
+            "content": {EVENT_STREAM: {"schema": _TEXT, "example": EVENTS_AS_STREAM}},
+        },
+        204: {"description": "The task has ended and nothing follows; do not reconnect."},
+        **answers(404, 406, 422, 503),
+    },
+    "openapi_extra": {
+        "parameters": [_header("Last-Event-ID", "Id of the last event already known.", "1.4")]
+    },
+}
+
+AGENTS: Described = {
+    "tags": ["agents"],
+    "summary": "List the agents",
+    "response_model": AgentList,
+    "responses": {**_NOT_MODIFIED, **answers(406)},
+    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+}
+AGENT: Described = {
+    "tags": ["agents"],
+    "summary": "Read one agent",
+    "response_model": AgentResource,
+    "responses": {**_NOT_MODIFIED, **answers(404, 406)},
+    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+}
+
+_ALIVE = {"tags": ["operations"], "response_model": Health, "responses": answers()}
+HEALTH: Described = {**_ALIVE, "summary": "Does the process live"}
+LIVE: Described = {**_ALIVE, "summary": "Does the process live (for Kubernetes)"}
+READY: Described = {
+    "tags": ["operations"],
+    "summary": "Does everything answer that tasks need",
+    "response_model": Readiness,
+    "responses": answers(503),
+}
+METRICS: Described = {
+    "tags": ["operations"],
+    "summary": "Metrics for Prometheus",
+    "response_model": None,
+    "responses": {
+        200: {"description": "OpenMetrics or Prometheus text.", "content": {"text/plain": {}}},
+        **answers(),
+    },
+}
+
+_JSON_SCHEMA = {"application/schema+json": {"schema": {"type": "object"}}}
+ASYNCAPI: Described = {
+    "tags": ["contract"],
+    "summary": "The topics, as an AsyncAPI document",
+    "response_model": dict[str, Any],
+    "responses": {**_NOT_MODIFIED, **answers(404)},
+    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+}
+SCHEMA: Described = {
+    "tags": ["contract"],
+    "summary": "The JSON Schema of one message type",
+    "response_model": None,
+    "responses": {
+        200: {"description": "A JSON Schema.", "content": _JSON_SCHEMA},
+        **_NOT_MODIFIED,
+        **answers(404),
+    },
+    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+}

@@ -1,0 +1,51 @@
+"""The moment a gateway is told to stop: it says no to new traffic and lets nobody wait on."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+T = TypeVar("T")
+
+
+class Draining:
+    """Begun once, never taken back."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+
+    @property
+    def begun(self) -> bool:
+        return self._begun.is_set()
+
+    def begin(self) -> None:
+        """Readiness goes away, streams end, and whoever waits is answered with what there is."""
+        self._begun.set()
+
+    async def sleep(self, seconds: float, news: asyncio.Event) -> None:
+        """Sleep until there is news, the gateway drains or the time is over."""
+        first = (asyncio.ensure_future(each.wait()) for each in (news, self._begun))
+        await _first_of(*first, timeout=seconds)
+
+    async def unless(self, request: Request, waiting: Coroutine[Any, Any, T]) -> T | None:
+        """What a wait brings, or None where the gateway drains or the client leaves before."""
+        work = asyncio.ensure_future(waiting)
+        left = asyncio.ensure_future(_disconnected(request))
+        await _first_of(work, left, asyncio.ensure_future(self._begun.wait()))
+        return None if work.cancelled() else work.result()
+
+
+async def _first_of(*waits: "asyncio.Future[Any]", timeout: float | None = None) -> None:  # noqa: ASYNC109
+    """Return when one is done; the others are cancelled, and over, by then."""
+    try:
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.wait(waits)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,49 @@
+"""HTTP that is broken before it reaches the application gets a problem document as well.
+
+Give it to uvicorn as `http=`.
+"""
+
+import secrets
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.entrypoints.gateway.problems import Problem
+
+_LONGEST_HEAD = 65_536
+
+
+class ProblemHttpProtocol(HttpToolsProtocol):
+    """Refuses what is no HTTP, and heads without an end, which the parser would collect."""
+
+    _head_complete = True
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_complete or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > _LONGEST_HEAD:
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            detail = f"the request's head is larger than {_LONGEST_HEAD} bytes"
+            self._refuse(Problem(status, "head-too-large", detail))
+
+    def on_message_begin(self) -> None:
+        self._head_complete, self._head_bytes = False, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_complete = True
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Problem(HTTPStatus.BAD_REQUEST, "malformed", msg))
+
+    def _refuse(self, problem: Problem) -> None:
+        response = problem.response("/", secrets.token_hex(16))
+        status = HTTPStatus(problem.status)
+        head = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
+        head += [name + b": " + value for name, value in response.raw_headers]
+        self.transport.write(b"\r\n".join(head) + b"\r\n\r\n" + bytes(response.body))
+        self.transport.close()

@@ -1,0 +1,85 @@
+"""From a request to the task it asks for."""
+
+import asyncio
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from app.domain.model.agents import AgentCatalog
+from app.domain.model.commands import TaskRequest
+from app.domain.model.ids import AgentName
+from app.entrypoints.gateway.json_text import check_json
+from app.entrypoints.gateway.negotiation import JSON
+from app.entrypoints.gateway.problems import Problem, Violation, invalid, malformed
+from app.entrypoints.gateway.violations import in_body
+
+_LONGEST_KEY = 255
+_READ_SECONDS = 30.0
+"""How long a client may take to send a body."""
+
+
+async def read_task_request(request: Request, catalog: AgentCatalog) -> TaskRequest:
+    """The task a body asks for; raise a `Problem` saying what is wrong with it."""
+    _require_json(request)
+    body = check_json(await _body(request))
+    try:
+        return TaskRequest.model_validate_json(body)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+    if errors[0]["type"] == "json_invalid":
+        said = errors[0]["msg"].removeprefix("Invalid JSON: ")
+        if said.startswith("recursion limit"):
+            raise malformed("the JSON is nested too deeply")
+        raise malformed(f"the body is not JSON: {said}")
+    for each in errors:
+        if each["loc"] == ("agent",) and isinstance(each["input"], str):
+            catalog.require(AgentName(each["input"]))  # no agent has such a name; it says which are
+    raise invalid(in_body(errors, TaskRequest.model_fields))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The key that makes a submit repeatable; raise a `Problem` for one that cannot serve."""
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(set(keys)) > 1:
+        raise invalid([Violation(header="Idempotency-Key", detail="is given more than once")])
+    key = keys[0].strip()
+    if not 1 <= len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
+        detail = f"must be 1 to {_LONGEST_KEY} printable ASCII characters"
+        raise invalid([Violation(header="Idempotency-Key", detail=detail)])
+    return key
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(_READ_SECONDS):
+            return await request.body()
+    except TimeoutError:
+        detail = f"the body did not arrive within {_READ_SECONDS:.0f} seconds"
+        headers = {"Connection": "close"}
+        status = HTTPStatus.REQUEST_TIMEOUT
+        raise Problem(status, "request-timeout", detail, retryable=True, headers=headers) from None
+
+
+def _require_json(request: Request) -> None:
+    sent = request.headers.get("content-type", "")
+    media_type, _, parameters = (part.strip().lower() for part in sent.partition(";"))
+    family, _, kind = media_type.partition("/")
+    if family != "application" or (kind != "json" and not kind.endswith("+json")):
+        said = f"{media_type[:100]!r} is not JSON" if media_type else "the body's type is not said"
+        raise _unsupported(f"{said}; send `Content-Type: application/json`", {"Accept": JSON})
+    charset = parameters.removeprefix("charset=").strip('" ') if "charset" in parameters else ""
+    if charset not in {"", "utf-8", "utf8", "us-ascii"}:
+        raise _unsupported(f"JSON is sent as UTF-8, not {charset[:40]!r}", {"Accept": JSON})
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        detail = f"a body in {encoding[:40]!r} is not taken; send it uncompressed"
+        raise _unsupported(detail, {"Accept-Encoding": "identity"})
+
+
+def _unsupported(detail: str, taken: Mapping[str, str]) -> Problem:
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    return Problem(status, "unsupported-media-type", detail, headers=taken)

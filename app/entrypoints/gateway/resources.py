@@ -1,0 +1,140 @@
+"""The bodies the gateway answers with, as they are sent and as OpenAPI describes them.
+
+They are built from what is valid already, so nothing is validated on the way out.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from app.domain.model.agents import Agent
+from app.domain.model.events import Event
+from app.domain.model.task import Task
+from app.ports.status_store import Page
+
+
+class Resource(BaseModel):
+    """A body; its names on the wire are its aliases."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class Links(Resource):
+    """Where a resource stands."""
+
+    itself: str = Field(serialization_alias="self")
+
+
+class TaskLinks(Links):
+    """Where to go on from a task."""
+
+    events: str
+
+
+class TaskResource(Task, Resource):
+    """A task, and where to go on from it."""
+
+    model_config = ConfigDict(title="Task")
+
+    links: TaskLinks
+
+    @classmethod
+    def of(cls, task: Task, trace_id: str | None = None) -> "TaskResource":
+        """The resource of a task; `trace_id` is for one that has none yet."""
+        path = f"/v1/tasks/{task.id}"
+        links = TaskLinks.model_construct(itself=path, events=f"{path}/events")
+        fields = {**task.__dict__, "trace_id": task.trace_id or trace_id}
+        return cls.model_construct(**fields, links=links)
+
+
+class TaskList(Resource):
+    """One page of tasks, newest first."""
+
+    items: list[TaskResource]
+    next_cursor: str | None = Field(description="Where the next page begins; null on the last.")
+
+    @classmethod
+    def of(cls, page: Page) -> "TaskList":
+        items = [TaskResource.of(task) for task in page.items]
+        return cls.model_construct(items=items, next_cursor=page.next_cursor)
+
+
+class AgentResource(Resource):
+    """What an agent can do, what it takes and what it gives."""
+
+    model_config = ConfigDict(title="Agent")
+
+    name: str
+    description: str
+    capabilities: tuple[str, ...]
+    input_schema: dict[str, JsonValue]
+    output_schema: dict[str, JsonValue]
+    runtimes: tuple[str, ...] = Field(description="The ways it can be run, for `runtime`.")
+    links: Links
+
+    @classmethod
+    def of(cls, agent: Agent) -> "AgentResource":
+        spec = agent.spec
+        return cls(
+            name=spec.name,
+            description=spec.description,
+            capabilities=spec.capabilities,
+            input_schema=spec.input_schema,
+            output_schema=spec.output_schema,
+            runtimes=tuple(spec.runtimes),
+            links=Links(itself=f"/v1/agents/{spec.name}"),
+        )
+
+
+class AgentList(Resource):
+    """Every agent there is, by name."""
+
+    items: list[AgentResource]
+
+
+class EventResource(Event):
+    """One event; beside these fields it has those of its type, which `/schemas/{type}` gives."""
+
+    model_config = ConfigDict(title="Event")
+
+    id: str = Field(description="`<attempt>.<sequence>`: where to resume a stream.")
+    type: str = Field(examples=["task.started.v1"])
+
+
+class EventList(Resource):
+    """A task's events so far, in order."""
+
+    items: list[EventResource]
+
+
+class Health(Resource):
+    """That the process lives; it asks nobody else."""
+
+    status: Literal["healthy"] = "healthy"
+    version: str
+
+
+class Readiness(Resource):
+    """That everything the gateway needs answers."""
+
+    status: Literal["ready"] = "ready"
+    checks: dict[str, Literal["ok"]]
+
+
+def event_id(event: Event) -> str:
+    """Where an event stands in its task's stream."""
+    return f"{event.attempt}.{event.sequence}"
+
+
+def event_json(event: Event) -> str:
+    """An event with its id and type, in one line."""
+    fields = event.model_dump_json(by_alias=True, exclude={"id", "type"})
+    return f'{{"id":"{event_id(event)}","type":"{event.TYPE}",{fields[1:]}'
+
+
+def event_list_json(events: Sequence[Event]) -> bytes:
+    return f'{{"items":[{",".join(map(event_json, events))}]}}'.encode()

@@ -1,0 +1,1 @@
+"""The resources the gateway serves, one file each."""

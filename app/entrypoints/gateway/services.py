@@ -1,0 +1,60 @@
+"""What the gateway is given: the use cases it speaks to, and its limits."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.abc import Traversable
+from importlib.resources import files
+
+from prometheus_client import CollectorRegistry
+
+from app.domain.model.agents import AgentCatalog
+from app.domain.use_cases.read_status import ReadStatus
+from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.ports.status_store import StatusStore
+
+Check = Callable[[], Awaitable[None]]
+"""Returns if something we depend on answers, else raises `Unavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """How much one request may ask for; times are seconds."""
+
+    max_body_bytes: int = 1_000_000
+    max_wait_seconds: float = 60
+    heartbeat_seconds: float = 15
+    """How long an event stream may be silent before it says that it is alive."""
+    readiness_seconds: float = 2
+    """How long one readiness check may take."""
+
+
+def _untraced() -> str | None:
+    return None
+
+
+def _contract() -> Traversable:
+    return files("app.entrypoints") / "contract"
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayServices:
+    """Everything one gateway needs; nothing in it knows HTTP."""
+
+    submit: SubmitTaskHandler
+    status: ReadStatus
+    store: StatusStore
+    catalog: AgentCatalog
+    version: str
+    readiness: Mapping[str, Check] = field(default_factory=dict)
+    """What must answer before traffic makes sense, by name: `broker`, `store`."""
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
+    contract: Traversable = field(default_factory=_contract)
+    """Holds `asyncapi.json` and `schemas/`, the published documents of the topics."""
+    docs: bool = True
+    """Whether `/docs` and `/redoc` are served."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the gateway; none by default."""
+    current_trace_id: Callable[[], str | None] = _untraced
+    """The trace of the request being served, where requests are traced."""
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """What `/metrics` shows; the gateway adds its own to it."""
