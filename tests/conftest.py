@@ -2,15 +2,18 @@
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from app.domain.model.errors import Unavailable
 from tests import network_guard, servers
 
 UNIT = Path(__file__).parent / "unit"
 MARKED = {"kafka": "kafka", "postgres_url": "postgres", "postgres_database": "postgres"}
 """Fixtures whose users carry a marker, so that `-m 'not kafka'` finds them all."""
+CHOICES = {"kafka": servers.kafka_choice, "postgres": servers.postgres_choice}
 
 network_guard.install(servers.TEST_POSTGRES_URL)
 
@@ -35,10 +38,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(MARKED[fixture])
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch what the servers of the tests to come are made of, before any test's time runs."""
+    if session.config.option.collectonly:
+        return
+    for marker, choose in CHOICES.items():
+        offer = choose()
+        if isinstance(offer, servers.Choice) and any(
+            item.get_closest_marker(marker) for item in session.items
+        ):
+            with suppress(Unavailable):  # the first test that needs it says so
+                offer.fetch()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse a marked test before its fixtures start, whatever way it gets its server."""
-    wanted = {"kafka": servers.kafka_choice, "postgres": servers.postgres_choice}
-    for marker, choose in wanted.items():
+    for marker, choose in CHOICES.items():
         if item.get_closest_marker(marker) is not None:
             offer = choose()
             if isinstance(offer, str):

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -37,12 +38,18 @@ _KAFKA_CONTAINER = {
 }
 
 
+def nothing() -> None:
+    """What there is to fetch for a server that is here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A server the suite would use: what to call it, and how to have it."""
 
     name: str
     open: Callable[[], AbstractContextManager[str]]
+    fetch: Callable[[], object] = nothing
+    """Brings what it is made of, once, before any test's time runs."""
 
 
 TEST_POSTGRES_URL = os.environ.pop("CREWLINE_TEST_POSTGRES_URL", None)
@@ -50,22 +57,25 @@ REQUIRE_KAFKA = os.environ.pop("CREWLINE_REQUIRE_KAFKA", "")
 """Words for the suite, taken away here because Crewline refuses variables it does not know."""
 
 
+@cache
 def kafka_choice() -> Choice | str:
     """The real Kafka of this run, else the reason there is none."""
     named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if named:
         return Choice(f"Apache Kafka at {named}", lambda: _given(named))
     if docker_answers():
-        return Choice(f"a container of {KAFKA_IMAGE}", _kafka_container)
+        return Choice(f"a container of {KAFKA_IMAGE}", _kafka_container, lambda: _pull(KAFKA_IMAGE))
     try:
         kafka_distribution.java()
     except ServerUnavailable as error:
         return f"no KAFKA_BOOTSTRAP_SERVERS, no Docker, and {error.message}"
     if not kafka_distribution.is_fetched() and which("mvn") is None:
         return "no KAFKA_BOOTSTRAP_SERVERS, no Docker, and no `mvn` to fetch Kafka's jars"
-    return Choice(f"Apache Kafka {kafka_distribution.KAFKA_VERSION} on the JVM", _kafka_on_the_jvm)
+    name = f"Apache Kafka {kafka_distribution.KAFKA_VERSION} on the JVM"
+    return Choice(name, _kafka_on_the_jvm, kafka_distribution.fetch)
 
 
+@cache
 def postgres_choice() -> Choice | str:
     """The real PostgreSQL of this run, else the reason there is none."""
     named = TEST_POSTGRES_URL
@@ -73,7 +83,8 @@ def postgres_choice() -> Choice | str:
         where = urlsplit(named)
         return Choice(f"PostgreSQL at {where.hostname}:{where.port or 5432}", lambda: _given(named))
     if docker_answers():
-        return Choice(f"a container of {POSTGRES_IMAGE}", _postgres_container)
+        name = f"a container of {POSTGRES_IMAGE}"
+        return Choice(name, _postgres_container, lambda: _pull(POSTGRES_IMAGE))
     try:
         folder = postgres_programs.programs()
     except ServerUnavailable as error:
@@ -105,6 +116,7 @@ def missing(what: str, reason: str) -> NoReturn:
     pytest.skip(message)
 
 
+@cache
 def docker_answers() -> bool:
     """Ask the Docker engine itself, within half a second; a client alone means nothing."""
     if find_spec("testcontainers") is None:
@@ -144,6 +156,14 @@ def _unix_connection(path: str) -> socket.socket:
         engine.close()
         raise
     return engine
+
+
+def _pull(image: str) -> None:
+    from docker import from_env  # type: ignore[import-untyped]  # noqa: PLC0415  # slow to import
+
+    engine = from_env()
+    if not engine.images.list(image):
+        engine.images.pull(image)
 
 
 @contextmanager
