@@ -9,16 +9,24 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
 from app.entrypoints.cli.outcomes import CommandFailed, Exit, leave, told
 
-SEAMS: Mapping[str, str] = {
-    name: f"app.entrypoints.{name}"
-    for name in ("gateway", "worker", "projector", "dev", "topics", "rebuild", "doctor")
-}
+SEAMS: Mapping[str, str] = MappingProxyType(
+    {
+        "gateway": "app.entrypoints.gateway.serving",
+        "worker": "app.entrypoints.worker",
+        "projector": "app.entrypoints.projector",
+        "dev": "app.entrypoints.dev",
+        "topics": "app.entrypoints.topics",
+        "rebuild": "app.entrypoints.rebuild",
+        "doctor": "app.entrypoints.doctor",
+    }
+)
 """Where each command's `run` lives."""
 
 Model = Annotated[
