@@ -93,5 +93,13 @@ class ViewStore(StoredOffsets, Protocol):
         """
 
     @abstractmethod
+    async def begin_anew(self) -> Sequence[SubmitTask]:
+        """Fit the views to a log that was lost and begins empty: tasks that have ended stay.
+
+        Forgets the offsets and the runs of all other tasks, and returns their commands, oldest
+        first, to be appended again. Until that is done, asking again returns them again.
+        """
+
+    @abstractmethod
     async def clear(self) -> None:
         """Forget every view and offset, so that all is folded again from the log."""

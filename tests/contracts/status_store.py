@@ -304,6 +304,25 @@ class StatusStoreContract:
         await views.writer.save(batch)
         assert (await found(views, task_id())).state is TaskState.WORKING
 
+    async def test_a_log_that_begins_anew_leaves_what_has_ended_and_asks_for_the_rest_again(
+        self, views: Views
+    ) -> None:
+        waiting = submitted("waiting", labels={"a": "b"}, after=1)
+        cut_off = submitted("cut off", traceparent=TRACEPARENT)
+        log = [cut_off, started("cut off"), submitted("done"), completed("done"), waiting]
+        await views.writer.save(update(*log, started("unheard of"), after={RESULTS: 9}))
+        for _ in range(2):
+            assert await views.writer.begin_anew() == [cut_off, waiting]
+        assert await views.writer.offsets() == {}
+        assert (await found(views, task_id("done"))).state is TaskState.COMPLETED
+        assert await views.store.events(task_id("done"))
+        again = await found(views, task_id("cut off"))
+        assert (again.state, again.reason, again.attempt) == (TaskState.SUBMITTED, "queued", 0)
+        assert await views.store.events(task_id("cut off")) == []
+        assert await views.store.find(task_id("unheard of")) is None
+        labelled = await views.store.list(TaskFilter(labels={"a": "b"}), 10, None)
+        assert ids(labelled) == [task_id("waiting")]
+
     async def test_a_ping_is_answered(self, views: Views) -> None:
         await views.store.ping()
 

@@ -77,6 +77,16 @@ class MemoryStatusStore(StatusStore, ViewStore):
             key = (event.attempt, event.sequence, event.TYPE)
             self._events[event.task_id].setdefault(key, event)
 
+    async def begin_anew(self) -> Sequence[SubmitTask]:
+        self._offsets.clear()
+        for task_id in self._commands.keys() | self._progress.keys():
+            known = describe(self._commands.get(task_id), self._progress.get(task_id))
+            if not known.state.terminal:
+                self._progress.pop(task_id, None)
+                self._events.pop(task_id, None)
+        waiting = (each for key, each in self._commands.items() if key not in self._progress)
+        return sorted(waiting, key=lambda command: (command.submitted_at, command.id))
+
     async def clear(self) -> None:
         for kept in (self._commands, self._progress, self._events, self._offsets):
             kept.clear()

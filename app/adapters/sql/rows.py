@@ -101,10 +101,13 @@ def event_row(event: Event) -> EventRow:
 
 def task_of(command: str | None, traceparent: str | None, progress: str | None) -> Task:
     """The task that a row's two halves amount to."""
-    asked = SubmitTask.model_validate_json(command) if command else None
-    if asked and traceparent:
-        asked = asked.model_copy(update={"traceparent": traceparent})
+    asked = command_of(command, traceparent) if command else None
     return describe(asked, progress_of(progress) if progress else None)
+
+
+def command_of(command: str, traceparent: str | None) -> SubmitTask:
+    asked = SubmitTask.model_validate_json(command)
+    return asked.model_copy(update={"traceparent": traceparent}) if traceparent else asked
 
 
 def progress_of(text: str) -> Progress:

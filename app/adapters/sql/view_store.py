@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, delete, select, tuple_
 
+from app.adapters.sql.anew import begin_anew
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import (
     LabelRow,
@@ -54,6 +55,9 @@ class SqlViewStore(ViewStore):
 
     async def clear(self) -> None:
         await self._database.write(_clear)
+
+    async def begin_anew(self) -> Sequence[SubmitTask]:
+        return await self._database.write(begin_anew)
 
 
 def _stored_progress(views: Connection, wanted: Sequence[TaskId]) -> list[tuple[TaskId, str]]:

@@ -1,0 +1,1 @@
+"""The one place that chooses adapters: settings in, processes' parts out."""

@@ -1,0 +1,85 @@
+"""The agents there are, and the ways this process can run them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.adapters.local.catalog import FileCatalog
+from app.domain.model.agents import AgentCatalog
+from app.domain.model.errors import InvalidAgent
+from app.domain.model.ids import AgentName, RuntimeName
+from app.entrypoints.settings import Settings, WorkerSettings
+from app.ports.agent_runtime import AgentRuntime
+
+CREWAI = RuntimeName("crewai")
+
+
+def catalog_of(settings: Settings) -> AgentCatalog:
+    """Every shipped agent and those of the folders; raise `InvalidAgent` for a broken one."""
+    return FileCatalog(_folders(settings)).load()
+
+
+def runtimes_of(settings: Settings, catalog: AgentCatalog) -> dict[RuntimeName, AgentRuntime]:
+    """The worker's runtimes, the preferred one first.
+
+    Each is asked whether it can run the agents it is meant for: raise `InvalidAgent` where not.
+    """
+    worker = settings.worker
+    runtimes = {RuntimeName(name): _runtime(name, settings) for name in worker.runtimes}
+    served = [catalog.require(AgentName(name)) for name in worker.agents] or list(catalog)
+    for agent in served:
+        for name in agent.spec.runtimes:
+            if name in runtimes:
+                runtimes[name].check(agent.spec)
+        if not runtimes.keys() & agent.spec.runtimes.keys() and worker.agents:
+            raise InvalidAgent(
+                f"{agent.name} runs by {_listed(agent.spec.runtimes)}, "
+                f"this worker has {_listed(runtimes)}; set CREWLINE_WORKER__RUNTIMES"
+            )
+    return runtimes
+
+
+def crewai_installed() -> bool:
+    """Whether the extra `crewai` is there; asking loads none of it."""
+    from importlib.util import find_spec  # noqa: PLC0415  asked by `dev` and `doctor` only
+
+    return find_spec("crewai") is not None and find_spec("langchain") is not None
+
+
+def missing_keys(model: str) -> tuple[str, ...]:
+    """The environment variables this chat model needs and has not got."""
+    from app.adapters.langchain.providers import missing_keys as missing  # noqa: PLC0415  heavy
+
+    return missing(model)
+
+
+def _runtime(name: str, settings: Settings) -> AgentRuntime:
+    if name == "rules":
+        from app.adapters.rules.runtime import RulesRuntime  # noqa: PLC0415  for workers only
+
+        return RulesRuntime(_folders(settings))
+    if name == "python":
+        from app.adapters.python.runtime import PythonRuntime  # noqa: PLC0415
+
+        return PythonRuntime()
+    if name == CREWAI:
+        return _crewai(settings.worker)
+    raise InvalidAgent(f"there is no runtime {name!r}; there are rules, python and crewai")
+
+
+def _crewai(worker: WorkerSettings) -> AgentRuntime:
+    if not crewai_installed():
+        raise InvalidAgent("crews need the extra: pip install 'crewline[crewai]'")
+    from app.adapters.crewai.runtime import CrewAIRuntime  # noqa: PLC0415  2 s and 180 MB
+    from app.adapters.langchain.chat_models import LangChainChatModels  # noqa: PLC0415
+
+    return CrewAIRuntime(
+        LangChainChatModels(), worker.model, tools={}, max_crews=min(worker.slots, 32)
+    )
+
+
+def _folders(settings: Settings) -> list[Path]:
+    return [Path(folder) for folder in settings.catalog.folders]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

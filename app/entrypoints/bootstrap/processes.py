@@ -1,0 +1,121 @@
+"""What each process is made of."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.adapters.local.clock import SystemClock
+from app.adapters.local.worker_identity import claim_worker_identity
+from app.domain.model.agents import AgentCatalog
+from app.domain.model.ids import WorkerId
+from app.domain.use_cases.await_result import ResultWaiters
+from app.domain.use_cases.project_status import ProjectStatus
+from app.domain.use_cases.read_status import ReadStatus
+from app.domain.use_cases.run_task import RunTaskHandler
+from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.entrypoints.bootstrap.agents import catalog_of, runtimes_of
+from app.entrypoints.bootstrap.brokers import Broker
+from app.entrypoints.bootstrap.stores import Store
+from app.entrypoints.bootstrap.telemetry import VERSION, Observed
+from app.entrypoints.settings import Settings
+from app.ports.event_log import EventFeed
+from app.ports.task_queue import TaskQueue
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from app.entrypoints.gateway.draining import Draining
+
+
+@asynccontextmanager
+async def gateway(
+    settings: Settings, broker: Broker, store: Store, observed: Observed, draining: "Draining"
+) -> AsyncIterator["FastAPI"]:
+    """The HTTP application, listening to the results as long as the context is open."""
+    from app.entrypoints.gateway.app import create_app  # noqa: PLC0415  workers serve no HTTP
+    from app.entrypoints.gateway.services import GatewayLimits, GatewayServices  # noqa: PLC0415
+
+    clock, catalog, tail = SystemClock(), catalog_of(settings), broker.tail()
+    waiters = ResultWaiters(tail)
+    async with broker.log() as log:
+        app = create_app(
+            GatewayServices(
+                submit=SubmitTaskHandler(catalog, observed.log(log, broker), store.status, clock),
+                status=ReadStatus(store.status, waiters, clock),
+                store=store.status,
+                catalog=catalog,
+                version=VERSION,
+                readiness={"broker": log.ping, "store": store.status.ping},
+                limits=GatewayLimits(
+                    max_body_bytes=settings.gateway.max_body_bytes,
+                    max_wait_seconds=settings.gateway.max_wait_seconds,
+                    heartbeat_seconds=settings.gateway.heartbeat_seconds,
+                ),
+                docs=settings.gateway.docs,
+                cors_origins=tuple(settings.gateway.cors_origins),
+                current_trace_id=observed.current_trace_id,
+            ),
+            draining,
+        )
+        observed.instrument(app)
+        listening = asyncio.create_task(waiters.run())
+        try:
+            yield app
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    id: WorkerId
+    catalog: AgentCatalog
+    queue: TaskQueue
+    handle: RunTaskHandler
+
+
+@asynccontextmanager
+async def worker(
+    settings: Settings, broker: Broker, store: Store | None, observed: Observed
+) -> AsyncIterator[WorkerParts]:
+    """A worker under an identity of its own; `store` is where it looks up what may have run."""
+    catalog = catalog_of(settings)
+    runtimes = runtimes_of(settings, catalog)
+    with claim_worker_identity(
+        settings.worker.id,
+        Path(settings.worker.runtime_folder) if settings.worker.runtime_folder else None,
+    ) as identity:
+        async with broker.log() as log, broker.dead_letters() as letters:
+            yield WorkerParts(
+                id=identity.id,
+                catalog=catalog,
+                queue=broker.queue(settings.worker, identity.id),
+                handle=RunTaskHandler(
+                    worker_id=identity.id,
+                    catalog=catalog,
+                    runtimes=runtimes,
+                    log=observed.log(log, broker),
+                    dead_letters=letters,
+                    clock=SystemClock(),
+                    tracing=observed.tracing(settings.worker.group),
+                    store=store.status if store else None,
+                ),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorParts:
+    project: ProjectStatus
+    feed: EventFeed
+
+
+def projector(
+    settings: Settings, broker: Broker, store: Store, observed: Observed, *, alone: bool = False
+) -> ProjectorParts:
+    """A projector that shares the log with its group, or reads all of it `alone`."""
+    feed = broker.feed(None if alone else settings.projector.group)
+    views = observed.views(store.views, broker, settings.projector.group)
+    return ProjectorParts(ProjectStatus(feed, views), feed)

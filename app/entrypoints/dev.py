@@ -1,0 +1,150 @@
+"""`crewline dev`: everything in one command, on a broker it starts itself."""
+
+import asyncio
+import shlex
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import structlog
+import typer
+
+from app.entrypoints import projector, worker
+from app.entrypoints.bootstrap.agents import CREWAI, catalog_of, crewai_installed
+from app.entrypoints.bootstrap.brokers import Broker, MemoryBroker, broker_of
+from app.entrypoints.bootstrap.local_servers import local_broker
+from app.entrypoints.bootstrap.stores import Store, open_store
+from app.entrypoints.gateway import serving
+from app.entrypoints.process import Stop, run_until_stopped
+from app.entrypoints.settings import Settings, StoreSettings
+
+_EXAMPLE = (
+    "a marketplace for second-hand bikes, three cities, 50,000 users, GDPR, "
+    "launch in six months, 400,000 EUR"
+)
+_READY_WITHIN = 60
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, broker: str, kafka_port: int, data: Path) -> int:
+    """Run gateway, worker and projector until Ctrl-C; finished tasks are there the next time."""
+    settings = _for_this_machine(settings, broker, kafka_port, data)
+    serving.refuse_taken(settings.gateway)
+
+    async def main(stop: Stop) -> None:
+        async with AsyncExitStack() as stack:
+            started = await stack.enter_async_context(_started(settings, broker, data))
+            store = await stack.enter_async_context(open_store(settings))
+            await started.provision(catalog_of(settings), apply=True)
+            if started.forgets:
+                await _go_on(started, store)
+            await _serve(settings, started, store, stop)
+
+    return run_until_stopped(main)
+
+
+def _for_this_machine(settings: Settings, broker: str, kafka_port: int, data: Path) -> Settings:
+    """Data in one folder, Kafka where we start it, and crews too where they are installed."""
+    update: dict[str, object] = {}
+    if settings.store == StoreSettings():
+        url = f"sqlite+aiosqlite:///{data / 'views.db'}"
+        update["store"] = StoreSettings.model_validate({"url": url})
+    if broker != "memory":
+        servers = broker if ":" in broker else f"127.0.0.1:{kafka_port}"
+        kafka = {"bootstrap_servers": servers, "embedded": broker == "embedded"}
+        update["kafka"] = settings.kafka.model_copy(update=kafka)
+    if settings.worker.model and CREWAI not in settings.worker.runtimes and crewai_installed():
+        runtimes = [CREWAI, *settings.worker.runtimes]
+        update["worker"] = settings.worker.model_copy(update={"runtimes": runtimes})
+    return settings.model_copy(update=update)
+
+
+@asynccontextmanager
+async def _started(settings: Settings, broker: str, data: Path) -> AsyncIterator[Broker]:
+    if broker == "memory":
+        yield MemoryBroker()
+        return
+    port = int(settings.kafka.bootstrap_servers.rpartition(":")[2])
+    async with local_broker(broker, port, data):
+        yield broker_of(settings)
+
+
+async def _go_on(broker: Broker, store: Store) -> None:
+    """The log begins anew: hand out again what was not finished."""
+    async with broker.log() as log:
+        for command in await store.views.begin_anew():
+            await log.publish(command)
+
+
+async def _serve(settings: Settings, broker: Broker, store: Store, stop: Stop) -> None:
+    ready = asyncio.Event()
+    processes = [
+        asyncio.create_task(projector.serve(settings, broker, store, stop)),
+        asyncio.create_task(worker.serve(settings, broker, store, stop)),
+        asyncio.create_task(serving.serve(settings, broker, store, stop, ready)),
+    ]
+    greeting = asyncio.create_task(_greet(settings, broker, ready))
+    await asyncio.wait(processes, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    greeting.cancel()
+    await asyncio.gather(*processes, return_exceptions=True)
+    for process in processes:
+        process.result()
+
+
+async def _greet(settings: Settings, broker: Broker, ready: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_READY_WITHIN):
+            await ready.wait()
+    except TimeoutError:
+        _log.error("the gateway is not ready yet", seconds=_READY_WITHIN)
+        return
+    typer.echo(_greeting(settings, kafka=not isinstance(broker, MemoryBroker)))
+
+
+def _greeting(settings: Settings, *, kafka: bool) -> str:
+    url = f"http://{settings.gateway.host}:{settings.gateway.port}"
+    body = f'{{"agent": "business-analyst", "input": "{_EXAMPLE}"}}'
+    lines = [
+        "",
+        f"Crewline is ready: {url}",
+        f"  agents    {', '.join(agent.name for agent in catalog_of(settings))}",
+        f"  runs by   {_running_by(settings)}",
+        f"  HTTP      {url}/docs",
+        "",
+        "Try, in another terminal:",
+        "",
+        f"  curl -s {url}/v1/tasks -H 'content-type: application/json' -H 'prefer: wait=10' \\",
+        f"    -d '{body}'",
+        "",
+        f"  {_crewline()} submit business-analyst {shlex.quote(_EXAMPLE)} --wait",
+        "",
+    ]
+    if kafka:
+        servers, topic = settings.kafka.bootstrap_servers, settings.kafka.prefix
+        lines += [
+            f'  echo \'{{"input": "{_EXAMPLE}"}}\' \\',
+            f"    | kcat -P -b {servers} -t {topic}.commands.business-analyst",
+            f"  {_crewline()} list",
+            "",
+        ]
+    return "\n".join([*lines, "Ctrl-C ends everything.", ""])
+
+
+def _running_by(settings: Settings) -> str:
+    runtimes = settings.worker.runtimes
+    if CREWAI in runtimes:
+        return f"{', '.join(runtimes)}; crews on {settings.worker.model}"
+    missing = "" if find_spec("crewai") else " after pip install 'crewline[crewai]'"
+    return f"{', '.join(runtimes)}; crews with --model PROVIDER:NAME{missing}"
+
+
+def _crewline() -> str:
+    """How to call us: by name where the shell finds that, else by path."""
+    if shutil.which("crewline"):
+        return "crewline"
+    here = Path(sys.argv[0])
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else str(here)

@@ -1,0 +1,122 @@
+"""`crewline doctor`: asks everything Crewline depends on, and says what to do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+
+import typer
+
+from app.domain.model.errors import PlatformError
+from app.entrypoints.bootstrap.agents import (
+    CREWAI,
+    catalog_of,
+    crewai_installed,
+    missing_keys,
+)
+from app.entrypoints.bootstrap.brokers import broker_of
+from app.entrypoints.bootstrap.stores import open_store
+from app.entrypoints.settings import Settings
+
+_UNREACHABLE, _REFUSED = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was asked; `advice` is what to do about it, where there is something."""
+
+    what: str
+    ok: bool
+    detail: str
+    advice: str | None = None
+    unreachable: bool = False
+
+
+def run(settings: Settings, *, as_json: bool) -> int:
+    """Print every finding; the exit code says whether all is well (0)."""
+    findings = asyncio.run(_examine(settings))
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+            if finding.advice:
+                typer.echo(f"      -> {finding.advice}")
+    if any(finding.unreachable for finding in findings):
+        return _UNREACHABLE
+    return 0 if all(finding.ok for finding in findings) else _REFUSED
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    findings = [finding async for finding in _broker(settings)]
+    findings.append(await _store(settings))
+    findings.extend(_agents(settings))
+    findings.extend(_model(settings))
+    return findings
+
+
+async def _broker(settings: Settings) -> AsyncIterator[Finding]:
+    servers = settings.kafka.bootstrap_servers
+    broker = broker_of(settings)
+    try:
+        changes = await broker.provision(catalog_of(settings), apply=False)
+    except PlatformError as error:
+        yield Finding(
+            "broker",
+            ok=False,
+            detail=f"{servers}: {error.message}",
+            advice="start one with `crewline dev`, or set CREWLINE_KAFKA__BOOTSTRAP_SERVERS",
+            unreachable=True,
+        )
+        return
+    yield Finding("broker", ok=True, detail=f"{servers} answers")
+    if changes:
+        detail = f"{len(changes)} to be made or changed"
+        yield Finding("topics", ok=False, detail=detail, advice="run `crewline topics apply`")
+    else:
+        yield Finding("topics", ok=True, detail="all there, as they should be")
+
+
+async def _store(settings: Settings) -> Finding:
+    try:
+        async with open_store(settings) as store:
+            await store.status.ping()
+    except (PlatformError, OSError, ValueError) as error:
+        return Finding(
+            "store",
+            ok=False,
+            detail=str(error),
+            advice="check CREWLINE_STORE__URL, and that the database runs",
+            unreachable=True,
+        )
+    return Finding("store", ok=True, detail="answers, its tables are up to date")
+
+
+def _agents(settings: Settings) -> Iterator[Finding]:
+    try:
+        names = ", ".join(agent.name for agent in catalog_of(settings))
+    except PlatformError as error:
+        yield Finding("agents", ok=False, detail=error.message, advice="mend or remove the file")
+    else:
+        yield Finding("agents", ok=True, detail=names)
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    model, runtimes = settings.worker.model, settings.worker.runtimes
+    if CREWAI not in runtimes:
+        yield Finding("model", ok=True, detail=f"none needed: runtimes are {', '.join(runtimes)}")
+    elif not crewai_installed():
+        advice = "pip install 'crewline[crewai]'"
+        yield Finding("model", ok=False, detail="the extra `crewai` is missing", advice=advice)
+    elif model is None:
+        yield Finding(
+            "model",
+            ok=False,
+            detail="crews are wanted, but no model is chosen",
+            advice="set CREWLINE_WORKER__MODEL, as in openai:gpt-4.1-mini",
+        )
+    elif missing := missing_keys(model):
+        detail = f"{model} needs {', '.join(missing)}"
+        yield Finding("model", ok=False, detail=detail, advice=f"set {missing[0]}")
+    else:
+        yield Finding("model", ok=True, detail=f"{model}, its key is set")
