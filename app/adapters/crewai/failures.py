@@ -1,0 +1,85 @@
+"""What a crew's failure means: the one place that decides whether another try could help."""
+
+from collections.abc import Iterator
+
+from crewai.hooks.dispatch import HookAborted
+from crewai.tools.tool_failure import ToolExecutionFailedError
+from pydantic import ValidationError
+
+from app.domain.model.errors import RunFailed
+from app.ports.chat_model import ModelFailed
+from app.ports.tools import ToolFailed
+
+NO_OUTPUT = "Agent completed execution but produced no final output."
+"""What CrewAI calls a success when a model said nothing at all."""
+
+
+class CrewExited(Exception):
+    """CrewAI wanted to end the process."""
+
+
+def run_failed(error: BaseException) -> RunFailed:
+    """The verdict on what ended a crew."""
+    match error:
+        case RunFailed():
+            return error
+        case ModelFailed():
+            return RunFailed(
+                error.code,
+                error.message,
+                retryable=error.retryable,
+                retry_after=error.retry_after,
+            )
+        case ToolFailed():
+            return RunFailed(
+                error.code,
+                error.message,
+                retryable=error.worth_retrying,
+                retry_after=error.retry_after,
+            )
+        case ToolExecutionFailedError():
+            return RunFailed("tool-failed", _words(error), retryable=False)
+        case HookAborted():
+            return RunFailed("crew-stopped", _words(error), retryable=False)
+    return _of_somebodys_own_crew(error)
+
+
+def _of_somebodys_own_crew(error: BaseException) -> RunFailed:
+    """Failures that only a crew with its own models and guardrails has; some are told as text."""
+    chain = list(_chain(error))
+    words = _words(error)
+    for each in chain:
+        status = getattr(each, "status_code", None)
+        if isinstance(status, int):
+            return _of_status(status, words)
+    if any(isinstance(each, (ConnectionError, TimeoutError)) for each in chain):
+        return RunFailed("model-unreachable", words, retryable=True)
+    if "None or empty" in words:
+        return RunFailed("model-empty-answer", words, retryable=True)
+    if "guardrail" in words or any(isinstance(each, ValidationError) for each in chain):
+        return RunFailed("output-invalid", words, retryable=False)
+    if "template variable" in words:
+        return RunFailed("invalid", words, retryable=False)
+    return RunFailed("crew-failed", words, retryable=False)
+
+
+def _of_status(status: int, words: str) -> RunFailed:
+    if status == 429:
+        return RunFailed("model-rate-limited", words, retryable=True)
+    if status in (401, 403):
+        return RunFailed("model-unauthorized", words, retryable=False)
+    if status in (408, 409, 425) or status >= 500:
+        return RunFailed("model-unavailable", words, retryable=True)
+    return RunFailed("model-refused", words, retryable=False)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,116 @@
+"""CrewAI's events, as the few facts of them that a run tells."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from crewai.events.base_events import BaseEvent
+from crewai.events.types.agent_events import (
+    AgentExecutionCompletedEvent,
+    AgentExecutionErrorEvent,
+    AgentExecutionStartedEvent,
+)
+from crewai.events.types.crew_events import (
+    CrewKickoffCompletedEvent,
+    CrewKickoffFailedEvent,
+    CrewKickoffStartedEvent,
+)
+from crewai.events.types.llm_events import (
+    LLMCallCompletedEvent,
+    LLMCallFailedEvent,
+    LLMCallStartedEvent,
+    LLMCallType,
+    LLMStreamChunkEvent,
+)
+from crewai.events.types.task_events import TaskCompletedEvent, TaskFailedEvent, TaskStartedEvent
+from crewai.events.types.tool_usage_events import (
+    ToolUsageErrorEvent,
+    ToolUsageFinishedEvent,
+    ToolUsageStartedEvent,
+)
+
+from app.ports.agent_runtime import ActivityKind
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """Something started; `key` is how CrewAI refers to it."""
+
+    key: str
+    kind: ActivityKind
+    name: str
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    key: str
+    error: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of a model's answer."""
+
+    key: str
+    text: str
+
+
+Note = Began | Ended | Said
+
+
+def note_of(source: object, event: BaseEvent) -> Note | None:  # noqa: C901, PLR0911 - a table
+    """What an event tells, if anything. Model calls go by their call id, others by their event."""
+    match event:
+        case CrewKickoffStartedEvent():
+            return Began(event.event_id, "workflow", event.crew_name or "crew")
+        case TaskStartedEvent():
+            return Began(event.event_id, "step", _step_name(event.task))
+        case AgentExecutionStartedEvent():
+            return Began(event.event_id, "agent", event.agent.role)
+        case ToolUsageStartedEvent():
+            return Began(event.event_id, "tool", event.tool_name)
+        case LLMCallStartedEvent():
+            provider = getattr(source, "provider", None)
+            return Began(event.call_id, "model", event.model or "unknown", provider)
+        case LLMStreamChunkEvent():
+            words = event.chunk if event.call_type != LLMCallType.TOOL_CALL else ""
+            return Said(event.call_id, words) if words else None
+        case LLMCallCompletedEvent():
+            return _model_ended(event)
+        case LLMCallFailedEvent():
+            return Ended(event.call_id, error=event.error)
+        case ToolUsageFinishedEvent():
+            failure = event.failure.message if event.failure else None
+            return _ended(event, failure)
+        case CrewKickoffCompletedEvent() | TaskCompletedEvent() | AgentExecutionCompletedEvent():
+            return _ended(event, None)
+        case (
+            CrewKickoffFailedEvent()
+            | TaskFailedEvent()
+            | AgentExecutionErrorEvent()
+            | ToolUsageErrorEvent()
+        ):
+            return _ended(event, str(event.error) or "failed")
+        case _:
+            return None
+
+
+def _ended(event: BaseEvent, error: str | None) -> Ended | None:
+    return Ended(event.started_event_id, error) if event.started_event_id else None
+
+
+def _model_ended(event: LLMCallCompletedEvent) -> Ended:
+    usage: dict[str, Any] = event.usage or {}
+    return Ended(
+        event.call_id,
+        input_tokens=usage.get("prompt_tokens", usage.get("input_tokens", 0)) or 0,
+        output_tokens=usage.get("completion_tokens", usage.get("output_tokens", 0)) or 0,
+        finish_reason=event.finish_reason,
+    )
+
+
+def _step_name(task: Any) -> str:
+    return str(getattr(task, "name", None) or "task")
