@@ -71,7 +71,7 @@ def encode(message: Message) -> Encoded:
         raise TypeError(f"{type(message).__name__} is no message of ours")
     attributes = Attributes(message.TYPE, subject, rfc3339(at), message.traceparent)
     headers = write_headers(attributes, event_id, source)
-    return Encoded(key.encode(), message.model_dump_json().encode(), headers)
+    return Encoded(key.encode(), message.model_dump_json(by_alias=True).encode(), headers)
 
 
 class Codec:
