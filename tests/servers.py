@@ -17,25 +17,17 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from app.adapters.local.servers import kafka_distribution, postgres_programs, tansu
 from app.adapters.local.servers.kraft import KraftBroker
 from app.adapters.local.servers.postgres import PostgresServer
-from app.adapters.local.servers.server import ServerUnavailable
+from app.adapters.local.servers.server import ServerUnavailable, free_port
 from app.adapters.local.servers.tansu import TansuBroker
 
-KAFKA_IMAGE = "confluentinc/cp-kafka:8.1.0"
-POSTGRES_IMAGE = "postgres:17-alpine"
-
-_KAFKA_CONTAINER = {
-    "KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS": "4",
-    "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
-    "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
-    "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
-    "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
-    "KAFKA_OFFSET_METADATA_MAX_BYTES": "8192",
-    "KAFKA_MESSAGE_MAX_BYTES": "2097152",
-}
+KAFKA_IMAGE = f"apache/kafka:{kafka_distribution.KAFKA_VERSION}"
+POSTGRES_IMAGE = "postgres:17"
+COMPOSE = Path(__file__).parents[1] / "docker-compose.kafka.yml"
 
 
 def nothing() -> None:
@@ -173,16 +165,22 @@ def _given(address: str) -> Iterator[str]:
 
 @contextmanager
 def _kafka_container() -> Iterator[str]:
-    from testcontainers.community.kafka import KafkaContainer  # noqa: PLC0415  # slow to import
+    """The broker of the compose file, reached from here by a port that is free."""
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415  # slow to import
+    from testcontainers.core.waiting_utils import wait_for_logs  # noqa: PLC0415
 
-    container = KafkaContainer(KAFKA_IMAGE).with_kraft()
-    for name, value in _KAFKA_CONTAINER.items():
-        container.with_env(name, value)
-    container.start(timeout=90)
-    try:
-        yield str(container.get_bootstrap_server())
-    finally:
-        container.stop()
+    settings = yaml.safe_load(COMPOSE.read_text())["services"]["kafka"]["environment"]
+    container, port = DockerContainer(KAFKA_IMAGE, hostname="kafka"), free_port()
+    address = f"{container.get_docker_client().host()}:{port}"
+    settings |= {
+        "KAFKA_ADVERTISED_LISTENERS": f"INSIDE://kafka:19092,OUTSIDE://{address}",
+        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "1000",
+    }
+    for name, value in settings.items():
+        container.with_env(name, str(value))
+    with container.with_bind_ports(9092, port):
+        wait_for_logs(container, "Kafka Server started", timeout=90)
+        yield address
 
 
 @contextmanager
@@ -199,7 +197,7 @@ def _tansu() -> Iterator[str]:
 
 @contextmanager
 def _postgres_container() -> Iterator[str]:
-    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415  # slow
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
 
     with PostgresContainer(POSTGRES_IMAGE, driver="asyncpg") as container:
         yield str(container.get_connection_url())
