@@ -56,6 +56,11 @@ def test_the_nearer_source_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert given.kafka.prefix == "crewline"
 
 
+def test_consumer_groups_go_with_the_prefix() -> None:
+    theirs = load_settings(kafka={"prefix": "theirs"}, projector={"group": "mine"})
+    assert (theirs.worker.group, theirs.projector.group) == ("theirs.workers", "mine")
+
+
 @pytest.mark.parametrize("text", ["scribe,builder", " scribe , builder,", '["scribe", "builder"]'])
 def test_a_list_is_text_between_commas_or_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("CREWLINE_WORKER__AGENTS", text)

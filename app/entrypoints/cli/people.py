@@ -11,7 +11,16 @@ import typer
 
 from app.entrypoints.cli.outcomes import told
 
-Url = Annotated[str, typer.Option("--url", envvar="CREWLINE_URL", help="The gateway's address.")]
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        envvar="CREWLINE_URL",
+        show_envvar=False,
+        help="The gateway's address; also CREWLINE_URL.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
 Wait = Annotated[
     str | None,
@@ -30,7 +39,10 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 def submit(
-    agent: Annotated[str, typer.Argument(help="Who is to do it; `crewline agents` lists them.")],
+    agent: Annotated[
+        str,
+        typer.Argument(metavar="AGENT", help="Who is to do it; `crewline agents` lists them."),
+    ],
     text: Annotated[
         str,
         typer.Argument(
@@ -42,7 +54,9 @@ def submit(
     follow: Annotated[bool, typer.Option("--follow", help="Show what it does until it ends.")] = (
         False
     ),
-    input_json: Annotated[bool, typer.Option(help="INPUT is a JSON object.")] = False,
+    input_json: Annotated[
+        bool, typer.Option("--input-json", help="INPUT is a JSON object.")
+    ] = False,
     param: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A parameter; JSON values are understood."),
@@ -50,10 +64,13 @@ def submit(
     label: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label to find it by.")
     ] = None,
-    runtime: Annotated[str | None, typer.Option(help="How to run it: rules, crewai, …")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How to run it: rules, crewai, …")
+    ] = None,
     model: Annotated[str | None, typer.Option(metavar="PROVIDER:NAME", help="Its model.")] = None,
     context_id: Annotated[
-        str | None, typer.Option(help="The conversation it belongs to; kept in order.")
+        str | None,
+        typer.Option(metavar="TEXT", help="The conversation it belongs to; kept in order."),
     ] = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long one run may take.")
@@ -127,10 +144,13 @@ def tail(task_id: TaskId, *, as_json: AsJson = False, url: Url = DEFAULT_URL) ->
 def list_tasks(
     *,
     state: Annotated[
-        str | None, typer.Option(help="submitted, working, input-required, completed, …")
+        str | None,
+        typer.Option(metavar="STATE", help="submitted, working, input-required, completed, …"),
     ] = None,
-    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
-    context_id: Annotated[str | None, typer.Option(help="Only this conversation's.")] = None,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only this agent's.")] = None,
+    context_id: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only this conversation's.")
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only with this label.")
     ] = None,
@@ -148,7 +168,9 @@ def list_tasks(
 
 
 def agents(
-    name: Annotated[str | None, typer.Argument(help="Everything about this one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Everything about this one.")
+    ] = None,
     *,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,

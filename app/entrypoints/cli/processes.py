@@ -46,8 +46,12 @@ class Broker(StrEnum):
 
 def gateway(
     *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")
+    ] = None,
 ) -> None:
     """Serve HTTP: take tasks in, answer from the views."""
     _run("gateway", {"gateway": {"host": host, "port": port}})
@@ -61,9 +65,12 @@ def worker(
     runtimes: Annotated[
         str | None, typer.Option(metavar="X,Y", help="Ways to run them: rules, python, crewai.")
     ] = None,
-    slots: Annotated[int | None, typer.Option(min=1, help="How many tasks at once.")] = None,
+    slots: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many tasks at once.")
+    ] = None,
     worker_id: Annotated[
-        str | None, typer.Option("--id", help="Its identity, which no two workers may share.")
+        str | None,
+        typer.Option("--id", metavar="NAME", help="Its identity, which no two workers may share."),
     ] = None,
     model: Model = None,
 ) -> None:
@@ -82,14 +89,17 @@ def dev(
     broker: Annotated[
         str,
         typer.Option(
-            metavar="embedded|kafka|memory|HOST:PORT",
-            help="The broker to start, or the one to use.",
+            metavar="BROKER",
+            help="embedded, kafka or memory is started here; host:port is used.",
         ),
     ] = Broker.EMBEDDED,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port for HTTP; 8000 unless set.")
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="Port for HTTP; 8000 unless set."),
     ] = None,
-    kafka_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for Kafka.")] = 9092,
+    kafka_port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port for Kafka.")
+    ] = 9092,
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where everything is kept.", file_okay=False)
     ] = Path(".crewline"),

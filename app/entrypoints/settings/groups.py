@@ -90,7 +90,11 @@ class WorkerSettings(Group):
         description="How long running tasks may still take after a request to stop; those not "
         "done by then run again elsewhere.",
     )
-    group: Name = Field("crewline.workers", description="Consumer group that shares the tasks.")
+    group: Name = Field(
+        "crewline.workers",
+        description="Consumer group that shares the tasks; it "
+        "begins with the prefix of the topics unless it is set.",
+    )
     admin_port: Port | None = Field(
         None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
     )
@@ -99,7 +103,11 @@ class WorkerSettings(Group):
 class ProjectorSettings(Group):
     """The projector, which keeps the views."""
 
-    group: Name = Field("crewline.projector", description="Consumer group that shares the log.")
+    group: Name = Field(
+        "crewline.projector",
+        description="Consumer group that shares the log; it "
+        "begins with the prefix of the topics unless it is set.",
+    )
     admin_port: Port | None = Field(
         None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
     )

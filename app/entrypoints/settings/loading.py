@@ -50,7 +50,7 @@ def load_settings(**overrides: Mapping[str, object]) -> Settings:
     }
     try:
         merged = _merged(understood(_environ()), source(), given)
-        return Settings.model_validate(merged)
+        return Settings.model_validate(_with_prefixed_groups(merged))
     except ValidationError as error:
         raise SettingsError(problems(error, origins)) from error
 
@@ -94,6 +94,14 @@ def _secret_folders() -> list[Path]:
     if named:
         raise SettingsError([f"CREWLINE_SECRETS_DIR={named!r}: there is no such folder"])
     return []
+
+
+def _with_prefixed_groups(merged: Nested) -> Nested:
+    """Consumer groups begin as the topics do, so that installations on one broker stay apart."""
+    if prefix := merged.get("kafka", {}).get("prefix"):
+        for group, name in (("worker", "workers"), ("projector", "projector")):
+            merged.setdefault(group, {}).setdefault("group", f"{prefix}.{name}")
+    return merged
 
 
 def _merged(*layers: Mapping[str, object]) -> Nested:

@@ -32,7 +32,7 @@ are read from, the first counting most:
 
 A variable that begins with `CREWLINE_` and is none of these is an error that names the closest
 right one; so is a value that does not fit. A variable that is set and empty counts as not set.
-Lists are separated by commas. `crewline doctor` says what is in force, without secrets.
+Lists are separated by commas.
 `CREWLINE_URL` is read by the commands for people alone: the address of the gateway.
 """
 
@@ -130,7 +130,7 @@ def _others() -> str:
 {models}
 
 `azure` uses the deployment that `AZURE_OPENAI_DEPLOYMENT` names. Left to the libraries they belong
-to, and shown by `crewline doctor` as set or not set:
+to, and never shown:
 {", ".join(f"`{name}`" for name in LEFT_TO_THE_SDKS)}.
 """
 
