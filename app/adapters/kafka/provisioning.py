@@ -1,5 +1,6 @@
 """Makes the topics as they should be. It only ever adds: nothing is deleted or made smaller."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from app.ports.event_log import LogUnavailable
 
 _SET_ON_THE_TOPIC = 1
 """Where Kafka says a setting comes from; everything else is a default of the broker."""
+
+_PATIENCE = 10.0
+_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +91,17 @@ async def apply(connection: KafkaConnection, changes: Iterable[Change]) -> None:
     """Carry out a plan. To do it twice, or from two places at once, does no harm."""
     changes = list(changes)
     async with _admin(connection) as admin:
-        created = [change for change in changes if isinstance(change, CreateTopic)]
-        if created:
+        if created := [change for change in changes if isinstance(change, CreateTopic)]:
             await _create(admin, created)
-        grown = {
-            change.topic: NewPartitions(change.wanted)
-            for change in changes
-            if isinstance(change, AddPartitions)
-        }
-        if grown:
-            await admin.create_partitions(grown)
-        resources = [
-            ConfigResource(
-                ConfigResourceType.TOPIC,
-                change.topic,
-                {**change.kept, **{name: new for name, (_, new) in change.changed.items()}},
+        if grown := [change for change in changes if isinstance(change, AddPartitions)]:
+            await admin.create_partitions(
+                {change.topic: NewPartitions(change.wanted) for change in grown}
             )
-            for change in changes
-            if isinstance(change, ChangeSettings)
-        ]
-        if resources:
-            for answer in await admin.alter_configs(resources):
-                for code, message, *_ in answer.resources:
-                    _check(code, message)
+        if changed := [change for change in changes if isinstance(change, ChangeSettings)]:
+            await _change_settings(admin, changed)
+        wanted = {change.spec.name: change.spec.partitions for change in created}
+        wanted |= {change.topic: change.wanted for change in grown}
+        await _until_seen(admin, wanted)
 
 
 def _completed(
@@ -128,13 +120,32 @@ def _completed(
 async def _partition_changes(
     admin: AIOKafkaAdminClient, specs: list[TopicSpec]
 ) -> list[AddPartitions]:
-    described = await admin.describe_topics([spec.name for spec in specs])
-    present = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    present = await _partitions(admin, [spec.name for spec in specs])
     return [
         AddPartitions(spec.name, present[spec.name], spec.partitions)
         for spec in specs
         if 0 < present[spec.name] < spec.partitions
     ]
+
+
+async def _partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions each topic has that are led by a broker."""
+    described = await admin.describe_topics(list(names))
+    return {
+        topic["topic"]: sum(partition["leader"] >= 0 for partition in topic["partitions"])
+        for topic in described
+    }
+
+
+async def _until_seen(admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> None:
+    """Wait for the brokers to hear of what their controller has made."""
+    async with asyncio.timeout(_PATIENCE):
+        while wanted:
+            if wanted.keys() <= set(await admin.list_topics()):
+                present = await _partitions(admin, wanted)
+                if all(present.get(name, 0) >= number for name, number in wanted.items()):
+                    return
+            await asyncio.sleep(_PAUSE)
 
 
 async def _setting_changes(
@@ -184,6 +195,20 @@ async def _create(admin: AIOKafkaAdminClient, changes: list[CreateTopic]) -> Non
             _check(code, message[0] if message else None)
 
 
+async def _change_settings(admin: AIOKafkaAdminClient, changes: list[ChangeSettings]) -> None:
+    resources = [
+        ConfigResource(
+            ConfigResourceType.TOPIC,
+            change.topic,
+            {**change.kept, **{name: new for name, (_, new) in change.changed.items()}},
+        )
+        for change in changes
+    ]
+    for answer in await admin.alter_configs(resources):
+        for code, message, *_ in answer.resources:
+            _check(code, message)
+
+
 def _check(code: int, message: str | None) -> None:
     if code:
         raise for_code(code)(message or "")
@@ -195,7 +220,7 @@ async def _admin(connection: KafkaConnection) -> AsyncIterator[Any]:
     try:
         await admin.start()
         yield admin
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailable(f"Kafka refuses to show or change topics: {error!r}") from error
     finally:
         await admin.close()
