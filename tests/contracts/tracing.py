@@ -153,6 +153,13 @@ class ObservedTracingContract(TracingContract):
             ]
         ]
 
+    def test_what_begins_after_the_end_of_the_run_is_not_shown(self, tracing: Tracing) -> None:
+        with tracing.processing(origin(), None, task_id(), 1) as run:
+            pass
+        run.begin("a", "agent", "analyst", None, None)
+        end(run, "a")
+        assert self.shown(tracing) == [[]]
+
     async def test_runs_at_the_same_time_do_not_mix(self, tracing: Tracing) -> None:
         async def task(number: int) -> None:
             with tracing.processing(origin(number), None, task_id(str(number)), 1) as run:

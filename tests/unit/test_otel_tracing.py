@@ -9,7 +9,7 @@ from app.adapters.otel.tracing import OtelTracing
 from app.domain.model.errors import PayloadTooLarge, RunFailed
 from app.ports.tracing import Tracing
 from tests.builders import T0, TRACEPARENT, task_id
-from tests.contracts.tracing import TOPIC, ObservedTracingContract, Shown, end, origin
+from tests.contracts.tracing import BROKEN, TOPIC, ObservedTracingContract, Shown, end, origin
 from tests.otel_spans import Services, tree
 
 T0_NS = int(T0.timestamp()) * 10**9
@@ -88,6 +88,15 @@ def test_a_delivery_continues_the_trace_of_its_message(services: Services) -> No
         "crewline.attempt": 1,
         "crewline.queue.wait_ms": 2000.0,
     }
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_traceparent_makes_a_trace_of_its_own_and_no_noise(
+    services: Services, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    deliver(services, timedelta(seconds=2), broken)
+    process = services.one(f"process {TOPIC}")
+    assert (process.parent_id, process.links, caplog.records) == (None, (), [])
 
 
 def test_waiting_is_a_bar_of_its_own_beside_the_work(services: Services) -> None:

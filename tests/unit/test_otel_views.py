@@ -90,6 +90,14 @@ async def test_messages_of_no_trace_make_no_spans(services: Services, views: Vie
     assert services.spans == []
 
 
+async def test_a_batch_of_unsampled_messages_makes_no_span(
+    services: Services, views: ViewStore
+) -> None:
+    events = [completed(f"t-{n}", traceparent=TRACEPARENT[:-2] + "00") for n in range(20)]
+    await views.save(update(*events))
+    assert services.spans == []
+
+
 async def test_a_failed_save_is_an_error_of_its_span(services: Services, views: ViewStore) -> None:
     with pytest.raises(OffsetsMoved):
         await views.save(update(started(traceparent=TRACEPARENT), before=5, after=6))
