@@ -2,31 +2,57 @@
 
 import json
 from codecs import BOM_UTF8
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from app.entrypoints.gateway.problems import malformed
+from app.entrypoints.gateway.problems import Problem, malformed
+
+DEEPEST = 64
 
 
 def check_json(body: bytes) -> bytes:
     """The JSON text of a body, without a byte order mark; raise a 400 `Problem` for what is none.
 
-    Refused as well: a name twice in one object, NaN and infinities, numbers no float can hold.
+    Refused as well: a name twice in one object, NaN and infinities, numbers no float can hold, and
+    more levels than other readers of the topics take.
     """
     body = body.removeprefix(BOM_UTF8)
     if not body.strip():
         raise malformed("the body is empty; send a JSON object")
     try:
-        _DECODER.decode(body.decode("utf-8"))
+        value = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise malformed(f"the body is not UTF-8: byte {error.start} cannot be read") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise malformed(f"the body is not JSON: {error.msg} at {where}") from None
     except RecursionError:
-        raise malformed("the JSON is nested too deeply") from None
+        raise _too_deep() from None
     except ValueError as error:
         raise malformed(f"the body is not JSON we take: {error}") from None
+    if _deeper(value, DEEPEST):
+        raise _too_deep()
     return body
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether arrays and objects stand in each other beyond so many levels."""
+    layer = [value]
+    for _ in range(levels):
+        layer = [inner for each in layer for inner in _inside(each)]
+        if not layer:
+            return False
+    return any(isinstance(each, dict | list) for each in layer)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_deep() -> Problem:
+    return malformed(f"the JSON is nested deeper than {DEEPEST} levels")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from app.entrypoints.gateway.services import GatewayServices
 from app.entrypoints.gateway.tracing import trace_id
 from app.entrypoints.gateway.violations import in_query
 
+_LONGEST_ECHO = 200
 _Refusal = Problem | PlatformError | HTTPException | RequestValidationError
 
 
@@ -28,7 +29,7 @@ def answer_with_problems(app: FastAPI, services: GatewayServices) -> None:
         if not isinstance(refusal, _Refusal):
             raise refusal
         quoted = trace_id(request.scope, services.current_trace_id)
-        return _problem(app, request.scope, refusal).response(request.url.path, quoted)
+        return _problem(app, request.scope, refusal).response(request.scope["path"], quoted)
 
     for kind in (Problem, PlatformError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer)
@@ -58,7 +59,7 @@ def _query_fields(scope: Scope) -> list[str]:
 
 
 def _of_http(app: FastAPI, scope: Scope, refusal: HTTPException) -> Problem:
-    path, method = scope["path"], scope["method"]
+    path, method = scope["path"][:_LONGEST_ECHO], scope["method"]
     if refusal.status_code == HTTPStatus.NOT_FOUND:
         return of_status(HTTPStatus.NOT_FOUND, f"nothing is served at {path}")
     if refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

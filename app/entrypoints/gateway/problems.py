@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from app.domain.model.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+_LONGEST_PATH = 2_000
 
 
 class Violation(BaseModel):
@@ -68,7 +70,7 @@ class Problem(Exception):
             title=self.code.replace("-", " ").capitalize(),
             status=self.status,
             detail=self.detail,
-            instance=instance,
+            instance=quote(instance[:_LONGEST_PATH]),
             code=self.code,
             retryable=self.retryable,
             trace_id=trace_id,

@@ -30,8 +30,6 @@ async def read_task_request(request: Request, catalog: AgentCatalog) -> TaskRequ
         errors = error.errors(include_url=False, include_context=False)
     if errors[0]["type"] == "json_invalid":
         said = errors[0]["msg"].removeprefix("Invalid JSON: ")
-        if said.startswith("recursion limit"):
-            raise malformed("the JSON is nested too deeply")
         raise malformed(f"the body is not JSON: {said}")
     for each in errors:
         if each["loc"] == ("agent",) and isinstance(each["input"], str):
