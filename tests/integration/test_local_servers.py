@@ -86,6 +86,12 @@ def test_a_broker_that_cannot_start_says_why() -> None:
         KraftBroker(properties={"num.partitions": "none"}).start()
 
 
+def test_a_program_that_cannot_run_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tansu, "binary", lambda: "/nowhere/tansu")
+    with pytest.raises(ServerUnavailable, match=r"could not be launched: .*/nowhere/tansu"):
+        TansuBroker().start()
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_nothing_is_left_when_the_owner_is_killed(server: type[LocalServer]) -> None:
     owner = subprocess.Popen(

@@ -26,14 +26,18 @@ def keep_alive(order: dict[str, Any]) -> int:
     if order["user"] is not None:
         identity = {"user": order["user"], "group": order["group"], "extra_groups": []}
     with Path(order["log"]).open("ab") as log:
-        server = subprocess.Popen(  # noqa: S603  # the owner is us
-            order["command"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=order["cwd"],
-            **identity,
-        )
+        try:
+            server = subprocess.Popen(  # noqa: S603  # the owner is us
+                order["command"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=order["cwd"],
+                **identity,
+            )
+        except OSError as error:
+            log.write(f"{error}\n".encode())
+            return 127
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         server.terminate()

@@ -172,7 +172,7 @@ class LocalServer(ABC):
         stdout = self._lifeline.stdout
         said = stdout.readline().strip() if stdout is not None else b""
         if not said:
-            raise ServerUnavailable(f"{self.title} could not be launched: {command[0]}.")
+            raise ServerUnavailable(f"{self.title} could not be launched: {last_line(self.log)}")
         self.pid = int(said)
 
     def _wait(self) -> None:
