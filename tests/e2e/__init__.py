@@ -1,1 +1,0 @@
-"""Whole journeys, as a user makes them."""

@@ -1,0 +1,41 @@
+"""Agents of the end-to-end tests; what they do is noted in a file that outlives their worker."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from app.domain.model.events import Result
+from app.ports.agent_runtime import RunContext, TaskInput
+
+LEDGER = "TEST_LEDGER"
+
+
+class Entry(NamedTuple):
+    what: str
+    task_id: str
+    attempt: int
+    at: float
+
+
+async def sleep(task: TaskInput, context: RunContext) -> Result:
+    """Sleep for the seconds in `parameters`."""
+    note("began", task.task_id, context.attempt)
+    await asyncio.sleep(float(str(task.parameters.get("seconds", 0))))
+    note("ended", task.task_id, context.attempt)
+    return Result(output={"slept": task.parameters.get("seconds")})
+
+
+def note(what: str, task_id: str, attempt: int) -> None:
+    """One line, whole even when the process is killed right after."""
+    ledger = os.open(os.environ[LEDGER], os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+    os.write(ledger, f"{what} {task_id} {attempt} {time.time()}\n".encode())
+    os.close(ledger)
+
+
+def read_ledger(path: Path) -> list[Entry]:
+    if not path.exists():
+        return []
+    lines = (line.split() for line in path.read_text().splitlines())
+    return [Entry(what, task, int(attempt), float(at)) for what, task, attempt, at in lines]
