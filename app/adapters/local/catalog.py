@@ -1,0 +1,209 @@
+"""Agents as YAML files: the shipped ones, then those in a person's own folders."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from pydantic import JsonValue
+from pydantic import ValidationError as InvalidFields
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from app.domain.model.agents import Agent, AgentCatalog, AgentSpec, Check, Schema
+from app.domain.model.errors import InvalidAgent, Violation
+from app.domain.model.ids import AgentName
+from app.ports.catalog import CatalogSource
+
+_MOST_VIOLATIONS = 20
+_LONGEST_QUOTE = 60
+
+
+class FileCatalog(CatalogSource):
+    """A later folder's agent replaces an earlier one of the same name, shipped ones included."""
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        self._folders = tuple(folders)
+
+    def load(self) -> AgentCatalog:
+        agents: dict[AgentName, Agent] = {}
+        for folder in (files("app") / "catalog" / "agents", *self._folders):
+            agents |= _agents_in(folder)
+        return AgentCatalog(agents.values())
+
+
+def compile_schema(schema: Schema) -> Check:
+    """A function that says where a value does not fit; raise `InvalidAgent` for a broken schema."""
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = "/".join(map(str, error.absolute_path))
+        raise InvalidAgent(f"{where}: {_short(error.message)}".removeprefix(": ")) from error
+    registry = _closed_registry(schema)
+    validator = Draft202012Validator(schema, registry=registry)
+
+    def check(value: JsonValue) -> tuple[Violation, ...]:
+        found: list[Violation] = []
+        for error in validator.iter_errors(value):
+            found.append(Violation(_pointer(error), _detail(error)))
+            if len(found) == _MOST_VIOLATIONS:
+                break
+        return tuple(found)
+
+    return check
+
+
+def _agents_in(folder: Traversable) -> dict[AgentName, Agent]:
+    if not folder.is_dir():
+        raise InvalidAgent(f"{folder}: there is no such folder")
+    seen: dict[AgentName, str] = {}
+    agents: dict[AgentName, Agent] = {}
+    for file in sorted(folder.iterdir(), key=lambda each: each.name):
+        if not file.name.endswith((".yaml", ".yml")) or not file.is_file():
+            continue
+        agent = _read(file)
+        if agent.name in seen:
+            raise InvalidAgent(f"{file}: name: {agent.name!r} is taken by {seen[agent.name]}")
+        seen[agent.name] = file.name
+        agents[agent.name] = agent
+    return agents
+
+
+def _read(file: Traversable) -> Agent:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidAgent(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InvalidAgent(f"{file}: must be a YAML mapping with the fields of one agent")
+    try:
+        spec = AgentSpec.model_validate(content)
+    except InvalidFields as error:
+        raise InvalidAgent(f"{file}: {'; '.join(_field_errors(error))}") from error
+    checks: dict[str, Check] = {}
+    for field in ("input_schema", "output_schema"):
+        try:
+            checks[field] = compile_schema(getattr(spec, field))
+        except InvalidAgent as error:
+            raise InvalidAgent(f"{file}: {field}: {error.message}") from error
+    return Agent(spec=spec, check_input=checks["input_schema"])
+
+
+def _field_errors(error: InvalidFields) -> Iterator[str]:
+    for each in error.errors(include_url=False):
+        field = ".".join(map(str, each["loc"]))
+        if each["type"] == "extra_forbidden":
+            yield f"{field}: no such field{_nearest(field, AgentSpec.model_fields)}"
+        elif each["type"] == "missing":
+            yield f"{field}: is missing"
+        else:
+            yield f"{field}: {_short(each['msg'])}, but it is {_short(repr(each['input']))}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _closed_registry(schema: Schema) -> Registry[JsonValue]:
+    """A registry that never fetches anything; every `$ref` is followed once, here, at load."""
+    resource = DRAFT202012.create_resource(schema)
+    registry: Registry[JsonValue] = Registry()  # type: ignore[assignment]
+    resolver = registry.resolver_with_root(resource)
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise InvalidAgent(f"$ref {_short(reference)!r} leads nowhere") from error
+    return registry
+
+
+def _references(part: JsonValue) -> Iterator[str]:
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _references(value)
+
+
+def _pointer(error: ValidationError) -> str:
+    """Where in the value, as a JSON Pointer (RFC 6901)."""
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error.absolute_path)
+    return "".join(f"/{step}" for step in steps)
+
+
+def _detail(error: ValidationError) -> str:  # noqa: C901, PLR0911 - one case a keyword
+    """What is wrong in a few words, quoting the schema and never the value."""
+    asked = error.validator_value
+    match error.validator:
+        case "type":
+            kinds = asked if isinstance(asked, list) else [asked]
+            return f"must be {_kinds(kinds)}, not {_kind_of(error.instance)}"
+        case "required":
+            missing = [name for name in asked if name not in error.instance]
+            return f"needs the field {_short(repr(missing[0]))}" if missing else "lacks a field"
+        case "additionalProperties" if isinstance(error.schema, dict):
+            known = list(error.schema.get("properties", {}))
+            extra = [name for name in error.instance if name not in known]
+            name = extra[0] if extra else ""
+            return f"has the unknown field {_short(repr(name))}{_nearest(name, known)}"
+        case "minLength":
+            return "must not be empty" if asked == 1 else f"must have at least {asked} characters"
+        case "maxLength":
+            return f"has {len(error.instance):,} characters; at most {asked:,} are allowed"
+        case "pattern":
+            return "must not be blank" if asked == r"\S" else f"must match {_short(str(asked))}"
+        case "enum":
+            return f"must be one of: {_short(', '.join(map(str, asked)))}"
+        case "const":
+            return f"must be {_short(repr(asked))}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            return f"must be {_BOUNDS[str(error.validator)]} {asked}"
+        case "minItems" | "maxItems":
+            most = "at least" if error.validator == "minItems" else "at most"
+            return f"has {len(error.instance):,} items; {most} {asked} are allowed"
+        case "anyOf" | "oneOf":
+            return _forms(asked)
+        case keyword:
+            return f"does not satisfy {keyword}: {_short(str(asked))}"
+
+
+def _forms(forms: Sequence[JsonValue]) -> str:
+    """What would have fitted, where each form only asks for fields to be there."""
+    wanted = []
+    for form in forms:
+        names = form.get("required") if isinstance(form, dict) and len(form) == 1 else None
+        if not isinstance(names, list):
+            return "fits none of the allowed forms"
+        wanted.append(" and ".join(map(str, names)))
+    return f"needs one of the fields: {', '.join(wanted)}"
+
+
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+_KINDS = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+
+
+def _kind_of(value: JsonValue) -> str:
+    return _KINDS.get(type(value), "number")
+
+
+def _kinds(kinds: Sequence[str]) -> str:
+    return " or ".join(kinds)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1]}…"

@@ -1,0 +1,134 @@
+"""Tasks run by a person's own callable, which may use any framework."""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from pydantic import BaseModel, ValidationError
+
+from app.domain.model.agents import AgentSpec
+from app.domain.model.errors import InvalidAgent, RunFailed
+from app.domain.model.events import Result
+from app.domain.model.ids import RuntimeName
+from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
+
+ENTRY_POINTS = "crewline.agents"
+
+AgentCallable = Callable[[TaskInput, RunContext], object]
+"""What a person brings: sync or async, returning a Result, a pydantic model or JSON."""
+
+
+class PythonRuntime(AgentRuntime):
+    """Runs `callable: module:attribute`, or an entry point's name, from `runtimes.python`."""
+
+    def __init__(self) -> None:
+        self._callables: dict[str, AgentCallable] = {}
+
+    @property
+    def name(self) -> RuntimeName:
+        return RuntimeName("python")
+
+    def check(self, spec: AgentSpec) -> None:
+        self._callable(spec)
+
+    async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
+        run = self._callable(spec)
+        activity = await context.begin("agent", spec.name)
+        error: str | None = "canceled"
+        try:
+            result = _as_result(await _call(run, task, context))
+            error = None
+        except RunFailed as failure:
+            error = failure.message
+            raise
+        except Exception as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            raise RunFailed("agent-error", error, retryable=False) from failure
+        finally:
+            await context.end(activity, error=error)
+        return result
+
+    def _callable(self, spec: AgentSpec) -> AgentCallable:
+        settings = spec.runtimes.get(self.name)
+        if settings is None:
+            raise InvalidAgent(f"{spec.name}: has no section runtimes.python")
+        where = settings.get("callable")
+        if not isinstance(where, str) or not where:
+            raise InvalidAgent(
+                f"{spec.name}: runtimes.python.callable must be 'module:attribute' "
+                f"or the name of an entry point in the group {ENTRY_POINTS}"
+            )
+        if unknown := sorted(set(settings) - {"callable"}):
+            raise InvalidAgent(f"{spec.name}: runtimes.python has no setting {unknown[0]!r}")
+        if where not in self._callables:
+            self._callables[where] = _imported(spec, where)
+        return self._callables[where]
+
+
+def _imported(spec: AgentSpec, where: str) -> AgentCallable:
+    try:
+        found = _attribute(where) if ":" in where else _entry_point(where)
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InvalidAgent(f"{spec.name}: cannot import {where!r}: {why}") from error
+    if not callable(found):
+        raise InvalidAgent(f"{spec.name}: {where!r} is a {type(found).__name__}, not a callable")
+    try:
+        inspect.signature(found).bind(object(), object())
+    except TypeError as error:
+        raise InvalidAgent(f"{spec.name}: {where!r} must take (task, context): {error}") from error
+    except ValueError:
+        pass  # a callable written in C may have no signature to look at
+    return found  # type: ignore[no-any-return]
+
+
+def _attribute(where: str) -> object:
+    module, _, path = where.partition(":")
+    found: object = import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _entry_point(name: str) -> object:
+    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+        loaded: object = entry_point.load()
+        return loaded
+    known = ", ".join(sorted({each.name for each in entry_points(group=ENTRY_POINTS)})) or "none"
+    raise LookupError(f"no entry point {name!r} in the group {ENTRY_POINTS}; there are: {known}")
+
+
+async def _call(run: AgentCallable, task: TaskInput, context: RunContext) -> object:
+    if inspect.iscoroutinefunction(run) or inspect.iscoroutinefunction(type(run).__call__):
+        returned = run(task, context)
+    else:
+        returned = await _in_thread(run, task, context)
+    return await returned if inspect.isawaitable(returned) else returned
+
+
+async def _in_thread(run: AgentCallable, task: TaskInput, context: RunContext) -> object:
+    """A thread cannot be stopped, so a canceled run ends when the callable has returned.
+
+    It sees `context.canceled` and should return soon; a second cancel no longer waits for it.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(run, task, context))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+def _as_result(returned: object) -> Result:
+    if isinstance(returned, Result):
+        return returned
+    if isinstance(returned, BaseModel):
+        returned = returned.model_dump(mode="json")
+    try:
+        return Result.model_validate({"output": returned})
+    except ValidationError as error:
+        kind = type(returned).__name__
+        message = f"the callable returned a {kind} that is not JSON"
+        raise RunFailed("agent-error", message, retryable=False) from error

@@ -1,0 +1,77 @@
+"""A text as the procedures read it: its words, statements, facts and the kind of system it is."""
+
+import re
+from dataclasses import dataclass
+
+from app.adapters.rules.facts import Fact
+from app.adapters.rules.knowledge import Domain, domains
+from app.adapters.rules.sentences import Statement, statements
+from app.adapters.rules.text_facts import find_facts
+from app.adapters.rules.wording import Wording
+
+_LONGEST_TITLE = 80
+_OPENING = re.compile(
+    r"^(?:(?:please|hello|hi|we|i|our company|the client)\b[\s,]*)*"
+    r"(?:(?:would like|want|need|plan|are planning|intend|wish|have an idea)\b\s*)?"
+    r"(?:to\s+)?(?:(?:build|create|develop|design|make|launch|implement|write|set up|analyse|analyze)\b\s*)?"
+    r"(?:for\s+)?(?:me\s+)?(?:(?:a|an|the|some)\s+)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Brief:
+    text: str
+    wording: Wording
+    statements: tuple[Statement, ...]
+    facts: tuple[Fact, ...]
+    domain: Domain | None
+    signs: tuple[str, ...]
+    """The words that showed the domain."""
+
+    @property
+    def title(self) -> str:
+        """The text's own name for what is wanted: its heading, or how its first sentence begins."""
+        first = self.statements[0].text if self.statements else ""
+        clause = re.split(r"[,.;:!?](?:\s|$)|\s[-–—]\s", _OPENING.sub("", first, count=1))[
+            0
+        ].strip()  # noqa: RUF001
+        if not re.search(r"\w{2}", clause):
+            clause = first
+        if len(clause) > _LONGEST_TITLE:
+            clause = clause[:_LONGEST_TITLE].rsplit(" ", 1)[0] + "…"
+        return clause[:1].upper() + clause[1:] if clause else "Untitled"
+
+    def around(self, fact: Fact, reach: int = 45) -> str:
+        """The words about a fact, up to the ends of its sentence, in lower case."""
+        before = re.split(r"[.!?;\n]\s", self.text[max(0, fact.start - reach) : fact.start])[-1]
+        after = re.split(r"[.!?;\n]", self.text[fact.end : fact.end + reach])[0]
+        return f"{before}\u2063{after}".lower()
+
+
+def read_brief(text: str) -> Brief:
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ").strip()
+    wording = Wording(text)
+    domain, signs = _domain(wording)
+    return Brief(
+        text=text,
+        wording=wording,
+        statements=statements(text),
+        facts=find_facts(text),
+        domain=domain,
+        signs=signs,
+    )
+
+
+def _domain(wording: Wording) -> tuple[Domain | None, tuple[str, ...]]:
+    """The best-supported domain: one signature word, or three others."""
+    best: tuple[int, Domain | None] = (2, None)
+    for domain in domains():
+        score = 3 * wording.count(domain.signature) + wording.count(domain.words)
+        if score > best[0]:
+            best = (score, domain)
+    found = best[1]
+    if found is None:
+        return None, ()
+    named = [wording.find((word,)) for word in (*found.signature, *found.words)]
+    return found, tuple(dict.fromkeys(word.lower() for word in named if word))

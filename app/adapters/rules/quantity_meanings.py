@@ -1,0 +1,207 @@
+"""Tells what a text's numbers are about, and works out what follows from them."""
+
+from collections.abc import Iterator
+
+from app.adapters.rules.analysis import Derived, Quantity
+from app.adapters.rules.brief import Brief
+from app.adapters.rules.facts import Fact
+from app.adapters.rules.templates import number
+from app.adapters.rules.vocabulary import vocabulary
+
+_MONTH = vocabulary().seconds["month"]
+_PEOPLE_UNITS = (
+    "user",
+    "customer",
+    "patient",
+    "student",
+    "member",
+    "people",
+    "employee",
+    "nutzer",
+    "guest",
+    "learner",
+    "citizen",
+    "subscriber",
+)
+_PLACE_UNITS = (
+    "cit",
+    "countr",
+    "hospital",
+    "clinic",
+    "store",
+    "site",
+    "branch",
+    "location",
+    "warehouse",
+    "depot",
+    "region",
+    "school",
+    "städte",
+    "office",
+    "department",
+)
+_MEANINGS = (
+    ("keeping time", ("retention", "retain", "keep", "kept", "store for", "archive", "aufbewahr")),
+    ("cancelling deadline", ("cancel",)),
+    ("contract term", ("contract", "warranty", "vertrag")),
+    ("response time", ("respon", "answer", "latency", "load", "react", "page", "result", "reply", "reaktion", "antwort", "refresh", "alert", "notif", "update")),
+    ("time to launch", ("launch", "live", "deadline", "deliver", "finish", "ready", "mvp", "pilot", "release", "start", "within", "build", "roll", "project", "fertig", "laufzeit", "in")),
+)  # fmt: skip
+_MONEY_MEANINGS = (
+    ("penalty", ("penalt", "fine ", "fined", "strafe", "vertragsstrafe")),
+    ("price", ("price", "fee", "subscription", "charge", "costs users", "preis", "gebühr")),
+    ("turnover", ("revenue", "turnover", "sales", "umsatz")),
+    ("budget", ("budget", "invest", "fund", "spend", "cost", "have", "kosten")),
+)
+
+
+def quantities(brief: Brief) -> tuple[Quantity, ...]:
+    return tuple(
+        Quantity(
+            text=fact.text,
+            kind=fact.kind,
+            value=fact.value,
+            upper=fact.upper,
+            unit=fact.unit,
+            per=fact.per,
+            date=fact.date,
+            meaning=meaning(fact, brief),
+        )
+        for fact in brief.facts
+    )
+
+
+def meaning(fact: Fact, brief: Brief) -> str:
+    """What a number is about, from the words around it; `not said` where they do not tell."""
+    around = brief.around(fact)
+    if fact.kind == "money":
+        said = _said(around, _MONEY_MEANINGS)
+        lone = sum(each.kind == "money" for each in brief.facts) == 1
+        return said or ("budget" if lone and fact.per is None else "not said")
+    if fact.kind == "duration":
+        long = vocabulary().seconds[fact.unit or "year"] >= vocabulary().seconds["week"]
+        said = _said(around, _MEANINGS if long else _MEANINGS[:-1])
+        return said or ("not said" if long else "time limit")
+    if fact.kind == "percentage":
+        available = ("uptime", "availab", "verfügbar", "sla", "service level")
+        return "availability" if any(word in around for word in available) else "share"
+    if fact.kind == "date":
+        due = ("launch", "live", "by ", "until", "deadline", "before", "start", "bis ", "ready")
+        return (
+            "deadline" if any(word in f"{fact.text} {around}".lower() for word in due) else "date"
+        )
+    return "rate" if fact.per else "amount"
+
+
+def derived(brief: Brief) -> tuple[Derived, ...]:
+    return tuple(_derive(brief))
+
+
+def budget(brief: Brief) -> Fact | None:
+    """The one amount of money that is a budget; None where there is none, or several."""
+    found = [f for f in brief.facts if f.kind == "money" and meaning(f, brief) == "budget"]
+    return found[0] if len(found) == 1 and found[0].per is None else None
+
+
+def time_to_launch(brief: Brief) -> Fact | None:
+    found = [
+        f for f in brief.facts if f.kind == "duration" and meaning(f, brief) == "time to launch"
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def users(brief: Brief) -> Fact | None:
+    """The largest stated number of people."""
+    found = [f for f in brief.facts if f.kind == "figure" and not f.per and _is(f, _PEOPLE_UNITS)]
+    return max(found, key=lambda fact: fact.upper or fact.value or 0, default=None)
+
+
+def rates(brief: Brief) -> tuple[Fact, ...]:
+    """What happens so often a second, hour or day."""
+    return tuple(
+        f
+        for f in brief.facts
+        if f.kind == "figure" and f.per in ("second", "minute", "hour", "day", "week", "month")
+    )
+
+
+def availabilities(brief: Brief) -> tuple[Fact, ...]:
+    return tuple(
+        f for f in brief.facts if f.kind == "percentage" and meaning(f, brief) == "availability"
+    )
+
+
+def per_second(fact: Fact) -> float:
+    return (fact.upper or fact.value or 0) / vocabulary().seconds[fact.per or "day"]
+
+
+def _derive(brief: Brief) -> Iterator[Derived]:
+    money, time, people = budget(brief), time_to_launch(brief), users(brief)
+    amount = (money.upper or money.value or 0) if money else 0
+    if money and time:
+        months = (time.value or 0) * vocabulary().seconds[time.unit or "month"] / _MONTH
+        if months >= 1:
+            yield Derived(
+                statement=f"The budget allows about {number(round(amount / months))} {money.unit} "
+                "a month until launch, if all of it is spent on building.",
+                arithmetic=f"{number(amount)} {money.unit} / {number(round(months, 1))} months "
+                f"= {number(round(amount / months))} {money.unit} a month",
+            )
+    if money and people and people.value:
+        each = round(amount / people.value, 2)
+        yield Derived(
+            statement=f"The budget is {number(each)} {money.unit} for each of the {people.text}.",
+            arithmetic=f"{number(amount)} {money.unit} / {number(people.value)} = {number(each)} "
+            f"{money.unit}",
+        )
+    places = [f for f in brief.facts if f.kind == "figure" and _is(f, _PLACE_UNITS)]
+    if people and people.value and len(places) == 1 and (places[0].value or 0) > 1:
+        share = round(people.value / (places[0].value or 1))
+        yield Derived(
+            statement=f"If spread evenly, that is about {number(share)} {people.unit} for each of "
+            f"the {places[0].text}.",
+            arithmetic=f"{number(people.value)} / {number(places[0].value or 1)} = {number(share)}",
+        )
+    for rate in rates(brief):
+        if rate.per != "second":
+            each_second = round(per_second(rate), 2)
+            seconds = number(vocabulary().seconds[rate.per or "day"])
+            yield Derived(
+                statement=f"{rate.text} is {number(each_second)} a second on average; "
+                "the peak is not said.",
+                arithmetic=f"{number(rate.upper or rate.value or 0)} / {seconds} s = "
+                f"{number(each_second)}/s",
+            )
+    for level in availabilities(brief):
+        down = round(43_200 * (100 - (level.value or 0)) / 100, 1)
+        yield Derived(
+            statement=f"{level.text} availability leaves {number(down)} minutes of downtime in a "
+            "month of 30 days.",
+            arithmetic=f"(100 - {number(level.value or 0)}) / 100 x 43,200 min = {number(down)} min",
+        )
+
+
+def _said(around: str, meanings: tuple[tuple[str, tuple[str, ...]], ...]) -> str | None:
+    """The meaning whose word stands nearest to the number."""
+    here = around.index("\u2063")
+    nearest: tuple[int, str] | None = None
+    for name, words in meanings:
+        for word in words:
+            for spot in _spots(around, word):
+                distance = here - spot - len(word) if spot < here else spot - here
+                if nearest is None or distance < nearest[0]:
+                    nearest = (distance, name)
+    return nearest[1] if nearest else None
+
+
+def _spots(around: str, word: str) -> Iterator[int]:
+    padded = f" {around}"
+    start = padded.find(f" {word}")
+    while start >= 0:
+        yield start
+        start = padded.find(f" {word}", start + 1)
+
+
+def _is(fact: Fact, stems: tuple[str, ...]) -> bool:
+    last = (fact.unit or "").lower().split(" ")[-1]
+    return last.startswith(stems)

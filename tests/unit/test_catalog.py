@@ -1,0 +1,148 @@
+"""Catalogs of files and of memory: what they load, and how they refuse."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from app.adapters.local.catalog import FileCatalog, compile_schema
+from app.adapters.memory.catalog import MemoryCatalog
+from app.domain.model.agents import Agent
+from app.domain.model.commands import TaskRequest
+from app.domain.model.errors import InvalidAgent, InvalidInput
+from app.domain.model.ids import AgentName
+from app.ports.catalog import CatalogSource
+from tests.contracts.catalog import CatalogSourceContract, titled_agent
+
+
+class TestMemoryCatalog(CatalogSourceContract):
+    @pytest.fixture
+    def source(self) -> CatalogSource:
+        return MemoryCatalog([titled_agent("writer"), titled_agent("editor")], compile_schema)
+
+
+class TestFileCatalog(CatalogSourceContract):
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> CatalogSource:
+        for name in ("writer", "editor"):
+            text = yaml.safe_dump(titled_agent(name).model_dump(mode="json"))
+            (tmp_path / f"{name}.yaml").write_text(text)
+        return FileCatalog([tmp_path])
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> FileCatalog:
+    (folder / name).write_text(text, encoding="utf-8")
+    return FileCatalog([folder])
+
+
+MINIMAL = """
+name: mine
+description: Says hello.
+runtimes: {rules: {template: "Hello {{ text }}"}}
+"""
+
+
+def refusal(catalog: FileCatalog) -> str:
+    with pytest.raises(InvalidAgent) as refused:
+        catalog.load()
+    return refused.value.message
+
+
+def test_the_shipped_agents_load_and_have_both_runtimes_rules_first() -> None:
+    for name in ("business-analyst", "solution-architect", "developer"):
+        spec = FileCatalog().load().require(AgentName(name)).spec
+        assert list(spec.runtimes)[:2] == ["rules", "crewai"]
+
+
+def test_a_file_in_a_folder_is_an_agent(tmp_path: Path) -> None:
+    assert write(tmp_path, MINIMAL).load().require(AgentName("mine")).spec.runtimes
+
+
+def test_a_folder_may_replace_a_shipped_agent(tmp_path: Path) -> None:
+    catalog = write(tmp_path, MINIMAL.replace("name: mine", "name: developer")).load()
+    assert catalog.require(AgentName("developer")).spec.description == "Says hello."
+
+
+def test_two_files_of_one_folder_may_not_share_a_name(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL, "a.yaml")
+    message = refusal(write(tmp_path, MINIMAL, "b.yml"))
+    assert "b.yml" in message
+    assert "a.yaml" in message
+
+
+def test_a_misspelt_field_names_the_closest_right_one(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, MINIMAL + "expected_ouput: x\n"))
+    assert "mine.yaml" in message
+    assert "expected_ouput" in message
+    assert "'expected_output'" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [", "cannot be read"),
+        ("- a list", "mapping"),
+        ("", "mapping"),
+        ("description: x\nruntimes: {rules: {}}", "name: is missing"),
+        (MINIMAL.replace("mine", "Not A Slug"), "name:"),
+        (MINIMAL + "timeout_seconds: -1", "timeout_seconds:"),
+        (MINIMAL + "input_schema: {type: strin}", "input_schema: type"),
+        (MINIMAL + "output_schema: {required: 3}", "output_schema: required"),
+        (MINIMAL + "input_schema: {$ref: 'https://example.com/x'}", "leads nowhere"),
+        (MINIMAL + "input_schema: {$ref: '#/$defs/none'}", "leads nowhere"),
+    ],
+)
+def test_a_file_that_is_no_agent_is_refused_with_file_and_field(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    message = refusal(write(tmp_path, text))
+    assert "mine.yaml" in message
+    assert words in message
+    assert "\n" not in message
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "no such folder" in refusal(FileCatalog([tmp_path / "nowhere"]))
+
+
+def analyst() -> Agent:
+    return FileCatalog().load().require(AgentName("business-analyst"))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", "input: must not be empty"),
+        (" \n ", "input: must not be blank"),
+        ("x" * 20_001, "input: has 20,001 characters; at most 20,000 are allowed"),
+        ({"text": "  "}, "input/text: must not be blank"),
+        ({"topic": "bikes"}, "input: needs one of the fields: text, query, prompt"),
+        ({"text": 3}, "input/text: must be string, not number"),
+    ],
+)
+def test_the_analyst_says_clearly_what_it_cannot_take(
+    value: str | dict[str, object], said: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        analyst().accept(TaskRequest.model_validate({"agent": "business-analyst", "input": value}))
+    assert refused.value.message == said
+
+
+@pytest.mark.parametrize("value", ["a shop", {"text": "a shop"}, {"query": "a shop", "more": 1}])
+def test_the_analyst_takes_a_text_or_an_object_with_one(value: str | dict[str, object]) -> None:
+    analyst().accept(TaskRequest.model_validate({"agent": "business-analyst", "input": value}))
+
+
+def test_checking_a_typical_input_takes_microseconds() -> None:
+    check = analyst().check_input
+    best = min(_seconds_for_a_hundred(check, "a shop for bikes " * 20) for _ in range(20))
+    assert best / 100 < 50e-6
+
+
+def _seconds_for_a_hundred(check: object, value: str) -> float:
+    assert callable(check)
+    start = time.perf_counter()
+    for _ in range(100):
+        check(value)
+    return time.perf_counter() - start

@@ -1,0 +1,107 @@
+"""Agents that run by rules: procedures, templates, and how they refuse."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from app.adapters.local.catalog import FileCatalog
+from app.adapters.rules.runtime import RulesRuntime
+from app.domain.model.agents import AgentSpec
+from app.domain.model.errors import InvalidAgent, RunFailed
+from app.ports.agent_runtime import AgentRuntime
+from tests.contracts.agent_runtime import AgentRuntimeContract, agent, task
+from tests.recording_context import RecordingContext
+
+ENDLESS = "{% for a in range(9999) %}{% for b in range(9999) %}{{ '' }}{% endfor %}{% endfor %}"
+
+
+class TestRulesRuntime(AgentRuntimeContract):
+    @pytest.fixture
+    def runtime(self) -> AgentRuntime:
+        return RulesRuntime()
+
+    @pytest.fixture
+    def working(self) -> AgentSpec:
+        return agent("rules", template="Hello {{ text }}")
+
+    @pytest.fixture
+    def failing(self) -> AgentSpec:
+        return agent("rules", template="{{ parameters.missing.more }}")
+
+    @pytest.fixture
+    def endless(self) -> AgentSpec:
+        return agent("rules", template=ENDLESS)
+
+    @pytest.fixture
+    def unusable(self) -> AgentSpec:
+        return agent("rules", procedure="no-such-procedure", template="{{ text }}")
+
+
+async def test_an_agent_of_a_template_alone_answers_with_its_text() -> None:
+    spec = agent("rules", template="{{ text }} for {{ parameters.whom }} ({{ input.text }})")
+    result = await RulesRuntime().run(spec, task({"text": "bikes"}, whom="Ann"), RecordingContext())
+    assert result.output == "bikes for Ann (bikes)"
+
+
+async def test_a_template_lies_beside_the_agents_file(tmp_path: Path) -> None:
+    (tmp_path / "hello.md.j2").write_text("# Hello {{ text }}\n")
+    runtime = RulesRuntime([tmp_path])
+    spec = agent("rules", template="hello.md.j2")
+    runtime.check(spec)
+    result = await runtime.run(spec, task("Ann"), RecordingContext())
+    assert result.output == "# Hello Ann\n"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ nothing }}",
+        "{{ 1 / 0 }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{% for i in range(9999999) %}x{% endfor %}",
+        "{% for i in range(9999) %}{{ 'x' * 1000 }}{% endfor %}",
+    ],
+)
+async def test_a_template_that_breaks_is_a_template_error(template: str) -> None:
+    with pytest.raises(RunFailed) as failure:
+        await RulesRuntime().run(agent("rules", template=template), task(), RecordingContext())
+    assert failure.value.failure_code == "template-error"
+    assert not failure.value.failure_retryable
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "runtimes.rules.template"),
+        ({"template": "{{ open"}, "runtimes.rules.template"),
+        ({"template": "nowhere.md.j2"}, "nowhere.md.j2"),
+        ({"template": "../agents/developer.yaml"}, "developer.yaml"),
+        ({"template": "{{ text }}", "proceduer": "x"}, "'procedure'"),
+        ({"template": "{{ text }}", "procedure": "nobody"}, "business-analyst"),
+    ],
+)
+def test_settings_it_cannot_use_are_refused_in_one_line(
+    settings: dict[str, JsonValue], words: str
+) -> None:
+    with pytest.raises(InvalidAgent) as refused:
+        RulesRuntime().check(agent("rules", **settings))
+    assert words in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+def test_every_shipped_agent_with_rules_passes_the_check() -> None:
+    runtime = RulesRuntime()
+    for each in FileCatalog().load():
+        if runtime.name in each.spec.runtimes:
+            runtime.check(each.spec)
+
+
+async def test_a_watcher_sees_steps_and_progress_that_only_grows() -> None:
+    spec = next(a.spec for a in FileCatalog().load() if a.name == "business-analyst")
+    context = RecordingContext()
+    await RulesRuntime().run(spec, task("a marketplace for bikes"), context)
+    assert context.named("step") == ["business-analyst", "write"]
+    shares = [share for _, share in context.reports if share is not None]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
