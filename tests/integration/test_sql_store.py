@@ -9,10 +9,12 @@ from app.adapters.sql.migrate import migrate
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
-from tests.contracts.status_store import StatusStoreContract, Views
+from tests.contracts.status_store import StatusStoreContract
+from tests.contracts.view_store import ViewStoreContract
+from tests.contracts.views import Views
 
 
-class SqlContract(StatusStoreContract):
+class SqlContract(StatusStoreContract, ViewStoreContract):
     @pytest.fixture
     async def views(self, url: str) -> AsyncIterator[Views]:
         await migrate(url)

@@ -3,8 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
@@ -27,7 +25,7 @@ from app.domain.model.task import fold
 from app.ports.event_log import Shard
 from app.ports.status_store import OffsetsMoved, StoreUnavailable, ViewUpdate
 from tests.builders import TRACEPARENT, completed, started, submitted, task_id, token
-from tests.contracts.status_store import COMMANDS, RESULTS, TRACES, update
+from tests.contracts.views import COMMANDS, RESULTS, TRACES, update
 
 NAMES = [f"t-{n}" for n in range(60)]
 LOG: dict[Shard, Callable[[str], list[Message]]] = {
@@ -62,16 +60,18 @@ async def project(views: SqlViewStore, shard: Shard, per_batch: int, order: Rand
 
 
 def migrate_here(url: str) -> None:
+    """Migrate with an event loop of its own, as another process would."""
     asyncio.run(migrate(url))
 
 
-async def project_here(url: str, shard: Shard) -> None:
-    async with open_database(url) as database:
-        await project(SqlViewStore(database), shard, 3, Random(shard.topic))
+def project_here(url: str, shard: Shard) -> None:
+    """Project with an event loop and connections of its own, as another process would."""
 
+    async def projected() -> None:
+        async with open_database(url) as database:
+            await project(SqlViewStore(database), shard, 3, Random(shard.topic))
 
-def project_in_process(url: str, shard: Shard) -> None:
-    asyncio.run(project_here(url, shard))
+    asyncio.run(projected())
 
 
 class SqlViewsPromises:
@@ -85,12 +85,8 @@ class SqlViewsPromises:
         async with open_database(url) as database:
             yield database
 
-    async def test_processes_that_start_together_migrate_once(self, url: str) -> None:
-        loop = asyncio.get_running_loop()
-        with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes:
-            await asyncio.gather(
-                *(loop.run_in_executor(processes, migrate_here, url) for _ in range(3))
-            )
+    async def test_those_that_start_together_migrate_once(self, url: str) -> None:
+        await asyncio.gather(*(asyncio.to_thread(migrate_here, url) for _ in range(3)))
         async with open_database(url) as database:
             assert await dump(database) == []
 
@@ -117,7 +113,7 @@ class SqlViewsPromises:
         assert len(dumps[0]) == len(NAMES) * (1 + 1 + 3) + len(LOG)
         assert dumps[0] == dumps[1] == dumps[2]
 
-    async def test_projectors_in_several_processes_build_the_same_views(
+    async def test_projectors_that_work_side_by_side_build_the_same_views(
         self, database: Database, url: str
     ) -> None:
         views = SqlViewStore(database)
@@ -125,11 +121,7 @@ class SqlViewsPromises:
             await project(views, shard, 60, Random(0))
         expected = await dump(database)
         await views.clear()
-        loop = asyncio.get_running_loop()
-        with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes:
-            await asyncio.gather(
-                *(loop.run_in_executor(processes, project_in_process, url, shard) for shard in LOG)
-            )
+        await asyncio.gather(*(asyncio.to_thread(project_here, url, shard) for shard in LOG))
         assert await dump(database) == expected
 
     async def test_of_two_writers_of_one_shard_one_is_refused(self, database: Database) -> None:
