@@ -47,6 +47,7 @@ def configure_logging(
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         _add_time,
+        _drop_coloured,
         *extra_processors,
     ]
     handler = logging.StreamHandler(stream)
@@ -108,6 +109,12 @@ def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     at = datetime.fromtimestamp(record.created, UTC) if record else datetime.now(UTC)
     event["ts"] = rfc3339(at)
+    return event
+
+
+def _drop_coloured(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Uvicorn sends each message a second time, in colours."""
+    event.pop("color_message", None)
     return event
 
 

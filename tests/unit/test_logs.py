@@ -40,7 +40,9 @@ class Terminal(io.StringIO):
 def test_our_own_logs_and_a_librarys_look_the_same(stream: io.StringIO) -> None:
     configure_logging(stream=stream)
     structlog.get_logger("app.worker").info("task finished", agent="scribe")
-    logging.getLogger("uvicorn.error").info("Started on %s", "http://127.0.0.1:8000")
+    logging.getLogger("uvicorn.error").info(
+        "Started on %s", "http://127.0.0.1:8000", extra={"color_message": "Started"}
+    )
     ours, theirs = lines(stream)
     assert list(ours) == ["ts", "level", "logger", "event", "agent"]
     assert (ours["level"], ours["logger"], ours["event"]) == ("info", "app.worker", "task finished")

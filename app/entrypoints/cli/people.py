@@ -169,7 +169,7 @@ def list_tasks(
 
 def agents(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Everything about this one.")
+        str | None, typer.Argument(metavar="NAME", help="Everything about this one.")
     ] = None,
     *,
     as_json: AsJson = False,
