@@ -1,7 +1,6 @@
-"""The chat models over real HTTP: the vendors' SDKs against the scripted server."""
+"""The chat models over real HTTP: the vendors' SDKs against the scripted model_server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -35,6 +34,8 @@ from tests.model_server import (
     unauthorized,
 )
 
+pytest_plugins = ["tests.model_server.fixtures"]
+
 OPENAI = "openai:gpt-4.1-mini"
 ANTHROPIC = "anthropic:claude-sonnet-5"
 EVERY = pytest.mark.parametrize("model", [OPENAI, ANTHROPIC])
@@ -51,33 +52,18 @@ def ignore(text: str) -> None:
     """Ask for a stream without reading it."""
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[ModelServer]:
-    async with ModelServer() as running:
-        yield running
-
-
-@pytest.fixture
-def models(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> LangChainChatModels:
-    monkeypatch.setenv("OPENAI_API_KEY", "test")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "test")
-    urls = {"openai": server.openai_url, "anthropic": server.url, "azure_openai": server.url}
-    return LangChainChatModels(timeout=5, base_urls=urls)
-
-
 @EVERY
 @STREAMED
 async def test_a_question_is_answered(
-    server: ModelServer, models: LangChainChatModels, model: str, streamed: bool
+    model_server: ModelServer, chat_models: LangChainChatModels, model: str, streamed: bool
 ) -> None:
-    server.script(Text("Very well, thank you.", input_tokens=21, output_tokens=5))
+    model_server.script(Text("Very well, thank you.", input_tokens=21, output_tokens=5))
     pieces: list[str] = []
-    answer = await models.ask(model, QUESTION, pieces.append if streamed else None)
+    answer = await chat_models.ask(model, QUESTION, pieces.append if streamed else None)
     assert answer.text == "Very well, thank you."
     assert (answer.input_tokens, answer.output_tokens) == (21, 5)
     assert answer.finish_reason in {"stop", "end_turn"}
-    assert server.seen[0].texts == ["Be brief.", "How are you?"]
+    assert model_server.seen[0].texts == ["Be brief.", "How are you?"]
     if streamed:
         assert pieces == ["Very", " well,", " thank", " you."]
 
@@ -85,24 +71,26 @@ async def test_a_question_is_answered(
 @EVERY
 @STREAMED
 async def test_a_tool_is_called_and_its_outcome_told(
-    server: ModelServer, models: LangChainChatModels, model: str, streamed: bool
+    model_server: ModelServer, chat_models: LangChainChatModels, model: str, streamed: bool
 ) -> None:
-    server.script(CallTools.one("weather", town="Graz"), Text("Sunny."))
+    model_server.script(CallTools.one("weather", town="Graz"), Text("Sunny."))
     asking = ChatRequest(QUESTION.messages, tools=(WEATHER,))
-    answer = await models.ask(model, asking, ignore if streamed else None)
+    answer = await chat_models.ask(model, asking, ignore if streamed else None)
     (call,) = answer.tool_calls
     assert (call.name, call.arguments) == ("weather", {"town": "Graz"})
-    assert server.seen[0].tools == ["weather"]
+    assert model_server.seen[0].tools == ["weather"]
     told = ChatMessage("tool", "The sun shines.", answers=call.id)
     turns = (*QUESTION.messages, ChatMessage("assistant", "", (call,)), told)
-    assert (await models.ask(model, ChatRequest(turns, (WEATHER,)))).text == "Sunny."
-    assert "The sun shines." in server.seen[1].texts[-1]
+    assert (await chat_models.ask(model, ChatRequest(turns, (WEATHER,)))).text == "Sunny."
+    assert "The sun shines." in model_server.seen[1].texts[-1]
 
 
-async def test_data_is_answered_as_data(server: ModelServer, models: LangChainChatModels) -> None:
-    server.script(Text('{"town": "Graz"}'))
+async def test_data_is_answered_as_data(
+    model_server: ModelServer, chat_models: LangChainChatModels
+) -> None:
+    model_server.script(Text('{"town": "Graz"}'))
     schema = {"title": "Place", **WEATHER.arguments}
-    answer = await models.ask(OPENAI, ChatRequest(QUESTION.messages, answer_schema=schema))
+    answer = await chat_models.ask(OPENAI, ChatRequest(QUESTION.messages, answer_schema=schema))
     assert answer.data == {"town": "Graz"}
 
 
@@ -126,18 +114,18 @@ async def test_data_is_answered_as_data(server: ModelServer, models: LangChainCh
     ids=lambda value: getattr(value, "__name__", None) or f"{getattr(value, 'status', value)}",
 )
 async def test_each_failure_has_its_type_and_is_asked_once(
-    server: ModelServer,
-    models: LangChainChatModels,
+    model_server: ModelServer,
+    chat_models: LangChainChatModels,
     model: str,
     streamed: bool,
     step: Fail | Text | Drop,
     failure: type[ModelFailed],
 ) -> None:
-    server.script(step)
+    model_server.script(step)
     with pytest.raises(failure) as raised:
-        await models.ask(model, QUESTION, ignore if streamed else None)
+        await chat_models.ask(model, QUESTION, ignore if streamed else None)
     assert type(raised.value) is failure
-    assert len(server.seen) == 1
+    assert len(model_server.seen) == 1
     if failure is ModelRateLimited:
         assert raised.value.retry_after == 7
     if isinstance(step, Fail):
@@ -145,20 +133,20 @@ async def test_each_failure_has_its_type_and_is_asked_once(
 
 
 async def test_a_body_that_is_no_json_means_the_provider_is_out_of_order(
-    server: ModelServer, models: LangChainChatModels
+    model_server: ModelServer, chat_models: LangChainChatModels
 ) -> None:
-    server.script(Garble())
+    model_server.script(Garble())
     with pytest.raises(ModelUnavailable):
-        await models.ask(OPENAI, QUESTION)
+        await chat_models.ask(OPENAI, QUESTION)
 
 
 @EVERY
 async def test_no_answer_in_time_is_unreachable(
-    server: ModelServer, monkeypatch: pytest.MonkeyPatch, model: str
+    model_server: ModelServer, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "test")
-    urls = {"openai": server.openai_url, "anthropic": server.url}
-    server.script(Hang())
+    urls = {"openai": model_server.openai_url, "anthropic": model_server.url}
+    model_server.script(Hang())
     with pytest.raises(ModelUnreachable):
         await LangChainChatModels(timeout=0.3, base_urls=urls).ask(model, QUESTION)
 
@@ -174,11 +162,11 @@ async def test_nobody_listening_is_unreachable(monkeypatch: pytest.MonkeyPatch, 
 @EVERY
 @STREAMED
 async def test_cancelling_closes_the_connection(
-    server: ModelServer, models: LangChainChatModels, model: str, streamed: bool
+    model_server: ModelServer, chat_models: LangChainChatModels, model: str, streamed: bool
 ) -> None:
-    server.script(Hang())
-    asking = asyncio.create_task(models.ask(model, QUESTION, ignore if streamed else None))
-    request = await server.until_asked()
+    model_server.script(Hang())
+    asking = asyncio.create_task(chat_models.ask(model, QUESTION, ignore if streamed else None))
+    request = await model_server.until_asked()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -187,43 +175,43 @@ async def test_cancelling_closes_the_connection(
 
 
 async def test_azure_is_asked_at_its_deployment(
-    server: ModelServer, models: LangChainChatModels
+    model_server: ModelServer, chat_models: LangChainChatModels
 ) -> None:
-    assert (await models.ask("azure_openai:our-gpt", QUESTION)).text == "All is well."
-    assert "/deployments/our-gpt/" in server.seen[0].path
+    assert (await chat_models.ask("azure_openai:our-gpt", QUESTION)).text == "All is well."
+    assert "/deployments/our-gpt/" in model_server.seen[0].path
 
 
-async def test_ollama_is_asked_without_a_key(server: ModelServer) -> None:
-    host = server.url.removeprefix("http://")
-    models = LangChainChatModels(timeout=5, environ={"OLLAMA_HOST": host})
-    assert models.missing_keys("ollama:llama3.1") == ()
-    assert (await models.ask("ollama:llama3.1", QUESTION)).text == "All is well."
+async def test_ollama_is_asked_without_a_key(model_server: ModelServer) -> None:
+    host = model_server.url.removeprefix("http://")
+    chat_models = LangChainChatModels(timeout=5, environ={"OLLAMA_HOST": host})
+    assert chat_models.missing_keys("ollama:llama3.1") == ()
+    assert (await chat_models.ask("ollama:llama3.1", QUESTION)).text == "All is well."
 
 
 async def test_parameters_reach_the_provider(
-    server: ModelServer, models: LangChainChatModels
+    model_server: ModelServer, chat_models: LangChainChatModels
 ) -> None:
-    await models.ask(OPENAI, ChatRequest(QUESTION.messages, temperature=0.5, max_tokens=99))
-    assert server.seen[0].body["temperature"] == 0.5
-    assert server.seen[0].body["max_completion_tokens"] == 99
+    await chat_models.ask(OPENAI, ChatRequest(QUESTION.messages, temperature=0.5, max_tokens=99))
+    assert model_server.seen[0].body["temperature"] == 0.5
+    assert model_server.seen[0].body["max_completion_tokens"] == 99
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1-mini", "openai:", "nobody:x", "groq:x"])
 async def test_a_model_nobody_serves_is_unknown(model: str) -> None:
-    models = LangChainChatModels(environ={"GROQ_API_KEY": "x"})
+    chat_models = LangChainChatModels(environ={"GROQ_API_KEY": "x"})
     with pytest.raises(UnknownModel, match=model):
-        await models.ask(model, QUESTION)
+        await chat_models.ask(model, QUESTION)
 
 
 async def test_a_missing_key_is_named_before_anything_is_sent() -> None:
-    models = LangChainChatModels(environ={})
-    assert models.missing_keys(OPENAI) == ("OPENAI_API_KEY",)
-    assert models.missing_keys("azure_openai:x") == (
+    chat_models = LangChainChatModels(environ={})
+    assert chat_models.missing_keys(OPENAI) == ("OPENAI_API_KEY",)
+    assert chat_models.missing_keys("azure_openai:x") == (
         "AZURE_OPENAI_API_KEY",
         "AZURE_OPENAI_ENDPOINT",
     )
     with pytest.raises(ModelUnauthorized, match="OPENAI_API_KEY"):
-        await models.ask(OPENAI, QUESTION)
+        await chat_models.ask(OPENAI, QUESTION)
 
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
@@ -231,9 +219,9 @@ def test_a_server_of_ones_own_needs_no_key() -> None:
     assert LangChainChatModels(environ=environ).missing_keys(OPENAI) == ()
 
 
-def test_what_a_model_reads_is_known_for_the_usual_ones(models: LangChainChatModels) -> None:
-    assert models.input_limit("openai:gpt-4o-mini") == 128_000
-    assert models.input_limit("openai:our-own") is None
+def test_what_a_model_reads_is_known_for_the_usual_ones(chat_models: LangChainChatModels) -> None:
+    assert chat_models.input_limit("openai:gpt-4o-mini") == 128_000
+    assert chat_models.input_limit("openai:our-own") is None
 
 
 def test_a_tool_call_is_plain_data() -> None:
