@@ -22,7 +22,7 @@ def lines(changes: list[Change], topics: Topics) -> list[str]:
 async def planned(connection: KafkaConnection, topics: Topics, wanted: list[str]) -> list[Change]:
     """The plan, once the broker has heard of changed settings from its controller."""
     async with asyncio.timeout(10):
-        while lines(changes := await plan(connection, topics, []), topics) != wanted:
+        while lines(changes := await plan(connection, topics, []), topics) != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return changes
 

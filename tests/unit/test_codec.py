@@ -202,6 +202,11 @@ def test_unknown_fields_are_kept(codec: Codec) -> None:
     assert asked.model_extra == {"priority": "high"}
 
 
+def test_64_levels_are_read_and_can_be_written_again(codec: Codec) -> None:
+    asked = task(codec, Stored(b'{"input": {"a": ' + b"[" * 62 + b"]" * 62 + b"}}"))
+    assert task(codec, Stored(encode(asked).value)) == asked
+
+
 # --- CloudEvents
 
 
@@ -285,6 +290,7 @@ UNREADABLE: dict[str, bytes] = {
     "digits": b'{"input": {"a": ' + b"9" * 5_000 + b"}}",
     "decimal digits": b'{"input": {"a": ' + b"9" * 400 + b".5}}",
     "a bomb": b'{"input": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "65 levels": b'{"input": {"a": ' + b"[" * 63 + b"]" * 63 + b"}}",
     "an object bomb": b'{"input":' * 100_000,
     "an id that is none": b'{"input": "x", "id": "7"}',
     "an id of a wrong type": b'{"input": "x", "id": {"a": 1}}',

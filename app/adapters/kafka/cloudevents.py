@@ -17,6 +17,8 @@ Headers = Sequence[tuple[str, bytes]]
 Body = dict[str, Any]
 
 TYPE_PREFIX = "crewline."
+_DEEPEST = 64
+"""Levels of arrays and objects, as over HTTP."""
 _STRUCTURED = "application/cloudevents"
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -128,8 +130,8 @@ def _object(value: bytes) -> Body:
         raise Unreadable(f"the value is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise Unreadable("the value is JSON, but not an object")
-    if not _finite(body.values()):
-        raise Unreadable("the value has a number too large to keep")
+    if not _portable(body.values(), _DEEPEST):
+        raise Unreadable(f"the value is nested over {_DEEPEST} deep, or a number is too large")
     return body
 
 
@@ -145,14 +147,15 @@ def _trace_context(text: str | None) -> str | None:
     return text if text is not None and _TRACEPARENT.match(text) else None
 
 
-def _finite(values: Iterable[Any]) -> bool:
-    """Whether all numbers are numbers: JSON may write 1e999, which nobody can send on."""
+def _portable(values: Iterable[Any], levels: int) -> bool:
+    """Whether every reader can take these: JSON may write 1e999, or nest without end."""
     for value in values:
         kind = type(value)
-        if kind is float and not isfinite(value):
-            return False
-        if kind is dict and not _finite(value.values()):
-            return False
-        if kind is list and not _finite(value):
-            return False
+        if kind is float:
+            if not isfinite(value):
+                return False
+        elif kind is dict or kind is list:
+            inner = value.values() if kind is dict else value
+            if levels == 1 or not _portable(inner, levels - 1):
+                return False
     return True
