@@ -95,7 +95,7 @@ def test_logs_and_problems_name_the_current_trace(services: Services) -> None:
 def test_the_log_processor_fits_structlog(services: Services) -> None:
     telemetry = services.start()
     with (
-        structlog.testing.capture_logs(processors=[telemetry.log_processor]) as logs,
+        structlog.testing.capture_logs(processors=[add_trace_ids]) as logs,
         telemetry._tracer.start_as_current_span("work"),
     ):
         structlog.get_logger().info("done")

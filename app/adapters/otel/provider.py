@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
 from app.adapters.otel import names
-from app.adapters.otel.current import add_trace_ids, current_trace_id
 from app.adapters.otel.event_log import TracedEventLog
 from app.adapters.otel.export import QuietExporter
 from app.adapters.otel.telemetry import Exporters
@@ -42,10 +41,6 @@ class Telemetry:
     It is not registered as OpenTelemetry's global provider: client libraries that find one make
     spans of their own there, which would double ours and may carry prompts.
     """
-
-    log_processor = staticmethod(add_trace_ids)
-    """For structlog: adds `trace_id` and `span_id` to each line."""
-    current_trace_id = staticmethod(current_trace_id)
 
     def __init__(self, provider: TracerProvider, exporters: tuple[SpanExporter, ...] = ()) -> None:
         self.provider = provider
