@@ -1,4 +1,4 @@
-"""The commands for people, as real processes against a gateway on this machine."""
+"""The commands for people, against a gateway on this machine."""
 
 import json
 import os
@@ -10,10 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.entrypoints.cli import app
+from app.entrypoints.cli.asking import with_wait_value
 from tests import scripted_gateway
 from tests.scripted_gateway import ASKING, DONE, FAILED, NASTY, REPORT, RUNNING, SOON, Script
 
@@ -32,15 +36,25 @@ def url(script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
-def crewline(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CREWLINE, *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def crewline(*arguments: str, given: str = "") -> Done:
+    """What a call comes to, made in this process, which saves the start of another."""
+    result = CliRunner().invoke(app, with_wait_value(list(arguments)), input=given)
+    return Done(result.exit_code, result.stdout, result.stderr)
+
+
+def in_its_own_process(*arguments: str) -> Done:
+    """The same, with everything that belongs to a process: its end, its terminal, its signals."""
+    done = subprocess.run(
+        [*CREWLINE, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def on_a_terminal(*arguments: str) -> str:
@@ -109,7 +123,7 @@ def test_the_input_can_be_piped_or_read_from_a_file(tmp_path: Path) -> None:
     ("task_id", "code"), [(DONE, 0), (FAILED, 1), (RUNNING, 0), (ASKING, 0), ("unknown", 4)]
 )
 def test_the_exit_code_of_status_says_how_the_task_stands(task_id: str, code: int) -> None:
-    assert crewline("status", task_id).returncode == code
+    assert in_its_own_process("status", task_id).returncode == code
 
 
 @pytest.mark.parametrize(("task_id", "code"), [(DONE, 0), (FAILED, 1), (RUNNING, 5), (ASKING, 5)])
@@ -125,7 +139,7 @@ def test_waiting_lasts_until_the_task_has_ended() -> None:
 
 
 def test_a_refusal_is_one_line() -> None:
-    done = crewline("submit", "nobody", "Hello")
+    done = in_its_own_process("submit", "nobody", "Hello")
     assert (done.returncode, done.stdout) == (4, "")
     line = "crewline: no agent is called 'nobody'; there are: scribe (unknown-agent)\n"
     assert done.stderr == line
@@ -141,7 +155,7 @@ def test_nobody_there_is_said_in_one_line() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    done = crewline("status", DONE, "--url", nobody)
+    done = in_its_own_process("status", DONE, "--url", nobody)
     assert done.returncode == 3
     assert re.fullmatch(r"crewline: no gateway answers at http://\S+ .*\n", done.stderr)
 
@@ -162,7 +176,7 @@ def test_nobody_there_is_said_in_one_line() -> None:
 def test_a_mistake_in_the_call_is_a_usage_error(arguments: tuple[str, ...]) -> None:
     done = crewline(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Traceback" not in done.stderr
+    assert done.stderr
 
 
 def test_tail_shows_every_event_once_through_a_broken_stream(script: Script) -> None:
@@ -273,7 +287,7 @@ def test_progress_is_shown_on_a_terminal_only() -> None:
             seen += chunk
     os.close(ours)
     assert b"working: reading page 3" in seen
-    assert crewline("status", RUNNING, "--wait", "2").stderr == ""
+    assert in_its_own_process("status", RUNNING, "--wait", "2").stderr == ""
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
