@@ -40,14 +40,20 @@ ANALYST = AgentSpec(
 QUICK = GatewayLimits(heartbeat_seconds=0.2, readiness_seconds=0.2)
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    """Return once it has happened, looking often; fail after five seconds."""
+    async with asyncio.timeout(5):
+        while not happened():  # noqa: ASYNC110  it is looked at from outside
+            await asyncio.sleep(0.001)
+
+
 class _Server(uvicorn.Server):
     """Leaves the signals to pytest."""
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
         serving = asyncio.create_task(self._serve())
-        while not self.started:
-            await asyncio.sleep(0.005)
+        await until(lambda: self.started)
         port = self.servers[0].sockets[0].getsockname()[1]
         try:
             yield f"http://127.0.0.1:{port}"
@@ -92,7 +98,7 @@ class Gateway:
         for message in messages:
             await self.log.publish(message)
         async with asyncio.timeout(5):
-            while await self.store.offsets() != self.log.ends():
+            while await self.store.offsets() != self.log.ends():  # noqa: ASYNC110  as above
                 await asyncio.sleep(0.001)
 
     @asynccontextmanager
@@ -127,6 +133,8 @@ class Gateway:
             yield url
 
 
-def with_readiness(**checks: Callable[[], Awaitable[None]]) -> Callable[[GatewayServices], GatewayServices]:
+def with_readiness(
+    **checks: Callable[[], Awaitable[None]],
+) -> Callable[[GatewayServices], GatewayServices]:
     """Other readiness checks than the memory adapters'."""
     return lambda services: replace(services, readiness=checks)

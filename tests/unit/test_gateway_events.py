@@ -1,0 +1,182 @@
+"""The events of a task, as a list and as a stream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from app.entrypoints.gateway.event_stream import START, EventStream, Position, position
+from tests.builders import completed, progressed, started, stepped, submitted, task_id, token
+from tests.gateway_under_test import Gateway
+
+PATH = f"/v1/tasks/{task_id()}/events"
+AS_LIST = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with gateway.client() as client:
+        yield client
+
+
+@dataclass
+class Sent:
+    id: str
+    event: str
+    data: dict[str, object]
+
+
+def read(text: str) -> list[Sent]:
+    """What a reader of server-sent events makes of a text."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(
+            line.split(": ", 1) for line in block.split("\n") if line[:1] not in {"", ":"}
+        )
+        if "data" in fields:
+            found.append(Sent(fields["id"], fields["event"], json.loads(fields["data"])))
+    return found
+
+
+async def test_a_finished_task_is_told_whole(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    await gateway.happen(submitted(), started(), stepped(sequence=2), completed(sequence=3))
+    answer = await client.get(PATH)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-accel-buffering"] == "no"
+    assert answer.text.startswith("retry: 1000\n\n")
+    told = read(answer.text)
+    assert [each.id for each in told] == ["1.1", "1.2", "1.3"]
+    assert [each.event for each in told] == [
+        "task.started.v1",
+        "trace.step.v1",
+        "task.completed.v1",
+    ]
+    assert [each.data["type"] for each in told] == [each.event for each in told]
+
+
+async def test_a_reader_goes_on_where_it_was(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    await gateway.happen(submitted(), started(), stepped(sequence=2), completed(sequence=3))
+    by_header = await client.get(PATH, headers={"Last-Event-ID": "1.2"})
+    by_query = await client.get(f"{PATH}?after=1.2")
+    both = await client.get(f"{PATH}?after=1.1", headers={"Last-Event-ID": "1.2"})
+    assert [each.id for each in read(by_header.text)] == ["1.3"]
+    assert by_header.text == by_query.text == both.text
+
+
+async def test_a_reader_that_has_all_is_told_not_to_come_back(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(), started(), completed())
+    answer = await client.get(PATH, headers={"Last-Event-ID": "1.2"})
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_the_list_holds_the_same_as_the_stream(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(), started(), token(text="ü\n\u2028"), completed(sequence=3))
+    listed = (await client.get(PATH, headers=AS_LIST)).json()["items"]
+    streamed = [each.data for each in read((await client.get(PATH)).text)]
+    assert listed == streamed
+    assert listed[1]["text"] == "ü\n\u2028"
+    rest = await client.get(f"{PATH}?after=1.2", headers=AS_LIST)
+    assert rest.json()["items"] == listed[2:]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "place"),
+    [
+        ("", {"Last-Event-ID": "bad"}, "header"),
+        ("", {"Last-Event-ID": "1"}, "header"),
+        ("", {"Last-Event-ID": "1.2.3"}, "header"),
+        ("", {"Last-Event-ID": "-1.2"}, "header"),
+        ("", {"Last-Event-ID": "9999999999.1"}, "header"),
+        ("?after=x", {}, "parameter"),
+        ("?after=", {}, "parameter"),
+        ("?aftr=1.1", {}, "parameter"),
+    ],
+)
+async def test_a_position_that_is_none_is_refused(
+    gateway: Gateway, client: httpx.AsyncClient, query: str, headers: dict[str, str], place: str
+) -> None:
+    await gateway.happen(submitted())
+    answer = await client.get(f"{PATH}{query}", headers={**headers, **AS_LIST})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert place in answer.json()["errors"][0]
+
+
+async def test_the_events_of_no_task_are_not_found(client: httpx.AsyncClient) -> None:
+    for name in ("x", "6f1f0d5e-6b59-4d5c-9f0a-2f6a3c1f7a10"):
+        answer = await client.get(f"/v1/tasks/{name}/events")
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown-task")
+
+
+async def test_a_type_there_is_not_is_not_acceptable(client: httpx.AsyncClient) -> None:
+    answer = await client.get(PATH, headers={"Accept": "text/html"})
+    assert answer.status_code == 406
+
+
+async def test_a_stream_is_told_at_once_what_happens(gateway: Gateway) -> None:
+    async with gateway.running(), asyncio.timeout(5):
+        await gateway.happen(submitted())
+        chunks = aiter(follow(gateway))
+        assert await anext(chunks) == b"retry: 1000\n\n"
+        for event in (started(), progressed(sequence=2), completed(sequence=3)):
+            coming = asyncio.ensure_future(anext(chunks))
+            await asyncio.sleep(0.01)
+            await gateway.happen(event)
+            told = read((await coming).decode())
+            assert [each.event for each in told] == [event.TYPE]
+        with pytest.raises(StopAsyncIteration):
+            await anext(chunks)
+
+
+async def test_a_silent_stream_says_that_it_lives(gateway: Gateway) -> None:
+    async with gateway.running(), asyncio.timeout(5):
+        await gateway.happen(submitted(), started())
+        chunks = aiter(follow(gateway, after=(1, 1), heartbeat=0.05))
+        heard = [await anext(chunks) for _ in range(3)]
+    assert heard[1:] == [b": still here\n\n"] * 2
+
+
+async def test_a_stream_ends_when_the_gateway_drains(gateway: Gateway) -> None:
+    async with gateway.running(), asyncio.timeout(5):
+        await gateway.happen(submitted(), started())
+        chunks = aiter(follow(gateway, after=(1, 1)))
+        await anext(chunks)
+        coming = asyncio.ensure_future(anext(chunks, None))
+        await asyncio.sleep(0.05)
+        gateway.draining.begin()
+        assert await coming is None
+
+
+async def test_a_late_report_of_a_lost_run_is_no_end(gateway: Gateway) -> None:
+    """The second attempt's ending came first in the log; the first one's stands before it."""
+    async with gateway.running(), asyncio.timeout(5):
+        await gateway.happen(
+            submitted(), started(), started(attempt=2), completed(attempt=2), completed()
+        )
+        whole = b"".join([chunk async for chunk in follow(gateway)])
+    assert [each.id for each in read(whole.decode())] == ["1.1", "1.2", "2.1", "2.2"]
+
+
+def test_only_event_ids_name_a_position() -> None:
+    assert position("1.4") == (1, 4)
+    assert [position(text) for text in ("", "1", "1.", "a.b", "1.2 ", "\u0661.\u0662")] == [
+        None
+    ] * 6
+
+
+def follow(
+    gateway: Gateway, after: Position = START, heartbeat: float = 10
+) -> AsyncIterator[bytes]:
+    stream = EventStream(gateway.store, gateway.waiters, gateway.draining, heartbeat)
+    return stream.follow(task_id(), after)

@@ -1,0 +1,156 @@
+"""Reading tasks and agents over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from app.domain.model.ids import uuid7
+from tests.builders import T0, at, completed, input_required, started, submitted, task_id
+from tests.gateway_under_test import Gateway
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with gateway.client() as client:
+        yield client
+
+
+PATH = f"/v1/tasks/{task_id()}"
+
+
+async def test_a_running_task_says_when_to_ask_again(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(), started())
+    answer = await client.get(PATH)
+    assert (answer.status_code, answer.json()["state"]) == (200, "working")
+    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_what_the_client_has_is_not_sent_again(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(), started())
+    etag = (await client.get(PATH)).headers["etag"]
+    for known in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        answer = await client.get(PATH, headers={"If-None-Match": known})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == etag
+    await gateway.happen(completed())
+    answer = await client.get(PATH, headers={"If-None-Match": etag})
+    assert (answer.status_code, answer.json()["state"]) == (200, "completed")
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize("event", [completed(), input_required()])
+async def test_waiting_ends_with_the_task_or_its_question(
+    gateway: Gateway, client: httpx.AsyncClient, event: object
+) -> None:
+    await gateway.happen(submitted(), started())
+    waiting = asyncio.create_task(client.get(PATH, headers={"Prefer": "wait=50"}))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await gateway.happen(event)  # type: ignore[arg-type]
+    async with asyncio.timeout(2):
+        answer = await waiting
+    assert answer.json()["state"] in {"completed", "input-required"}
+    assert answer.headers["preference-applied"] == "wait=50"
+
+
+async def test_a_fresh_task_is_waited_for_before_it_is_unknown(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    fresh = uuid7(gateway.clock.now(), gateway.clock.entropy())
+    asking = asyncio.create_task(client.get(f"/v1/tasks/{fresh}"))
+    await asyncio.sleep(0.05)
+    await gateway.happen(submitted(fresh))
+    assert (await asking).json()["id"] == fresh
+
+
+@pytest.mark.parametrize("name", ["x", "%00", "'; drop table", uuid7(T0, b"0123456789")])
+async def test_a_task_nobody_heard_of_is_not_found(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/v1/tasks/{name}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-task")
+
+
+async def test_an_id_has_more_than_one_spelling(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted())
+    assert (await client.get(PATH.upper().replace("/V1/TASKS", "/v1/tasks"))).status_code == 200
+
+
+async def test_pages_follow_each_other_newest_first(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    names = [f"t-{number}" for number in range(5)]
+    await gateway.happen(*(submitted(name, labels={"team": "web"}) for name in names))
+    path: str | None = "/v1/tasks?limit=2&label=team:web"
+    pages = []
+    while path:
+        answer = await client.get(path)
+        pages.append([task["id"] for task in answer.json()["items"]])
+        links = answer.links
+        assert ("next" in links) == (answer.json()["next_cursor"] is not None)
+        path = links["next"]["url"] if "next" in links else None
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert {each for page in pages for each in page} == {task_id(name) for name in names}
+
+
+async def test_a_list_is_filtered_by_what_is_asked(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(
+        submitted("t-1", context_id="c", labels={"a": "1", "b": "x:y"}),
+        submitted("t-2", labels={"a": "1"}),
+        started("t-2"),
+    )
+
+    async def found(query: str) -> set[str]:
+        answer = await client.get(f"/v1/tasks?{query}")
+        assert answer.status_code == 200
+        return {task["id"] for task in answer.json()["items"]}
+
+    one, two = task_id("t-1"), task_id("t-2")
+    assert await found("") == {one, two}
+    assert await found("state=working") == {two}
+    assert await found("context_id=c") == {one}
+    assert await found("label=a:1") == {one, two}
+    assert await found("label=a:1&label=b:x:y") == {one}
+    assert await found("agent=nobody") == set()
+
+
+async def test_head_is_get_without_the_body(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    await gateway.happen(submitted())
+    for path in (PATH, "/v1/tasks", "/v1/agents", "/health", "/metrics", f"{PATH}/events"):
+        answer = await client.head(path)
+        assert answer.status_code == 200
+
+
+async def test_agents_say_what_they_take_and_give(client: httpx.AsyncClient) -> None:
+    everyone = await client.get("/v1/agents")
+    one = await client.get("/v1/agents/business-analyst")
+    assert everyone.json() == {"items": [one.json()]}
+    assert one.json()["input_schema"]["type"] == ["string", "object"]
+    assert one.json()["runtimes"] == ["rules"]
+    assert one.json()["capabilities"] == ["requirements"]
+    known = {"If-None-Match": one.headers["etag"]}
+    assert (await client.get("/v1/agents/business-analyst", headers=known)).status_code == 304
+    unknown = await client.get("/v1/agents/x")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown-agent")
+
+
+async def test_times_are_rfc_3339_with_milliseconds(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(), started(), completed())
+    task = (await client.get(PATH)).json()
+    assert task["finished_at"] == at(4).strftime("%Y-%m-%dT%H:%M:%S.000Z")
