@@ -1,0 +1,134 @@
+"""How the published contract describes each message: its headers, its schema, its prose."""
+
+from typing import Any
+
+from pydantic import JsonValue
+from pydantic.json_schema import models_json_schema
+
+from app.adapters.kafka.cloudevents import TYPE_PREFIX
+from app.domain.model.commands import SubmitTask
+from app.domain.model.dead_letters import DeadLetterReason
+from app.domain.model.messages import Message
+from app.domain.model.vocabulary import MESSAGES
+
+Json = dict[str, Any]
+
+PLAIN = "plain"
+DEAD_LETTER = "dead-letter"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_HEADERS = "CloudEventHeaders"
+_PLAIN = "PlainTask"
+
+
+def json_schema(message: type[Message]) -> Json:
+    """The JSON Schema of a message's body, to stand by itself."""
+    schema = _in_the_body(message.model_json_schema())
+    title = f"{TYPE_PREFIX}{message.TYPE}"
+    return {"$schema": _DIALECT, "$id": f"urn:crewline:{message.TYPE}", **schema, "title": title}
+
+
+def _in_the_body(schema: Json) -> Json:
+    """Without the trace context, which travels in a header."""
+    schema["properties"].pop("traceparent", None)
+    return schema
+
+
+def messages() -> Json:
+    """Every message of the AsyncAPI document, by its name there."""
+    described: Json = {message.TYPE: _message(message) for message in MESSAGES.values()}
+    return {**described, PLAIN: _plain_message(), DEAD_LETTER: _dead_letter()}
+
+
+def schemas() -> Json:
+    """Every schema the messages refer to."""
+    models = [(message, "validation") for message in MESSAGES.values()]
+    _, definitions = models_json_schema(
+        models,  # type: ignore[arg-type]  # a literal, in a list
+        ref_template="#/components/schemas/{model}",
+    )
+    found: Json = definitions["$defs"]
+    for message in MESSAGES.values():
+        _in_the_body(found[message.__name__])
+    submit = found[SubmitTask.__name__]
+    found[_PLAIN] = {
+        **submit,
+        "title": _PLAIN,
+        "description": "A task in as few words as possible: what is missing is filled in.",
+        "required": ["input"],
+    }
+    found[_HEADERS] = _cloudevent_headers()
+    return found
+
+
+def _message(message: type[Message]) -> Json:
+    kind = f"{TYPE_PREFIX}{message.TYPE}"
+    return {
+        "name": kind,
+        "title": message.__name__,
+        "summary": (message.__doc__ or message.__name__).strip().splitlines()[0],
+        "contentType": "application/json",
+        "headers": {
+            "allOf": [
+                {"$ref": f"#/components/schemas/{_HEADERS}"},
+                {"type": "object", "properties": {"ce_type": {"const": kind}}},
+            ]
+        },
+        "payload": {"$ref": f"#/components/schemas/{message.__name__}"},
+    }
+
+
+def _plain_message() -> Json:
+    return {
+        "name": PLAIN,
+        "title": "A task as plain JSON",
+        "summary": "No headers needed; only `input` is.",
+        "description": (
+            "`id` is the body's, else `ce_subject` or the key where that is a UUID, else one made "
+            "of topic, partition and offset. `agent` and `runtime` come from the topic, "
+            "`submitted_at` from `ce_time` or the record's timestamp."
+        ),
+        "contentType": "application/json",
+        "payload": {"$ref": f"#/components/schemas/{_PLAIN}"},
+        "examples": [{"name": "smallest", "payload": {"input": "What is Kafka?"}}],
+    }
+
+
+def _dead_letter() -> Json:
+    text: Json = {"type": "string"}
+    time = {**text, "format": "date-time"}
+    headers = {
+        "dlq-reason": {**text, "enum": [reason.value for reason in DeadLetterReason]},
+        "dlq-detail": text,
+        "dlq-topic": text,
+        "dlq-partition": text,
+        "dlq-offset": text,
+        "dlq-timestamp": time,
+        "dlq-at": time,
+        "dlq-task-id": {**text, "description": "Where it could be told."},
+        "dlq-value-omitted": {**text, "description": "How many bytes did not fit here."},
+    }
+    optional = {"dlq-task-id", "dlq-value-omitted"}
+    required = [name for name in headers if name not in optional]
+    return {
+        "name": DEAD_LETTER,
+        "title": "Dead letter",
+        "summary": "The original message and why it could not be acted on.",
+        "headers": {"type": "object", "properties": headers, "required": required},
+        "payload": {"description": "The original bytes."},
+    }
+
+
+def _cloudevent_headers() -> Json:
+    text: JsonValue = "string"
+    properties: dict[str, JsonValue] = {
+        "ce_specversion": {"type": text, "const": "1.0"},
+        "ce_id": {"type": text, "description": "The same for the same message sent twice."},
+        "ce_source": {"type": text, "format": "uri-reference"},
+        "ce_type": {"type": text},
+        "ce_time": {"type": text, "format": "date-time"},
+        "ce_subject": {"type": text, "format": "uuid", "description": "The task id."},
+        "content-type": {"type": text, "const": "application/json"},
+        "traceparent": {"type": text, "description": "W3C Trace Context."},
+    }
+    required = ["ce_specversion", "ce_id", "ce_source", "ce_type"]
+    return {"type": "object", "properties": properties, "required": required}

@@ -1,0 +1,1 @@
+"""The published contract of the topics, as it ships: see `asyncapi.json` and `schemas/` beside."""

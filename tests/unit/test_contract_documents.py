@@ -1,0 +1,62 @@
+"""The published contract says what the code does."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from app.adapters.kafka.channels import contract_files
+from app.domain.model.vocabulary import MESSAGES
+
+SHIPPED = files("app.entrypoints") / "contract"
+SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*/*.json"))
+
+
+def test_the_published_files_are_those_the_code_describes() -> None:
+    for name, text in contract_files().items():
+        shipped = SHIPPED.joinpath(*name.split("/")).read_text(encoding="utf-8")
+        assert shipped == text, f"{name} is old: python -m app.entrypoints.contract"
+    shipped_schemas = {file.name for file in (SHIPPED / "schemas").iterdir()}
+    assert shipped_schemas == {f"{name}.json" for name in MESSAGES}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_schema_is_one_and_takes_the_samples(name: str) -> None:
+    schema = json.loads((SHIPPED / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    assert "traceparent" not in schema["properties"]
+    for path in SAMPLES:
+        sample = json.loads(path.read_text(encoding="utf-8"))
+        if path.parent.name == name and path.stem in {"smallest", "full"}:
+            Draft202012Validator(schema).validate(sample["value"])
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    document = json.loads((SHIPPED / "asyncapi.json").read_text(encoding="utf-8"))
+
+    def references(node: object) -> list[str]:
+        if isinstance(node, dict):
+            own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+            return own + [each for value in node.values() for each in references(value)]
+        return (
+            [each for value in node for each in references(value)] if isinstance(node, list) else []
+        )
+
+    found = references(document)
+    assert found
+    for reference in found:
+        node = document
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step.replace("~1", "/")]
+
+
+def test_who_serves_the_contract_does_not_load_what_writes_it() -> None:
+    program = (
+        "import sys, app.entrypoints.gateway.app, app.entrypoints.bootstrap.brokers\n"
+        "sys.exit('faststream' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
