@@ -124,6 +124,20 @@ class SqlViewsPromises:
         await asyncio.gather(*(asyncio.to_thread(project_here, url, shard) for shard in LOG))
         assert await dump(database) == expected
 
+    async def test_writers_of_the_same_tasks_do_not_block_each_other_for_good(
+        self, database: Database
+    ) -> None:
+        views = SqlViewStore(database)
+        names, order = [f"many-{n}" for n in range(300)], Random(7)
+        for read in range(5):
+            asked = [*map(submitted, order.sample(names, 300))]
+            told = [*map(started, order.sample(names, 300))]
+            before = [{shard: read} if read else {} for shard in (COMMANDS, RESULTS)]
+            await asyncio.gather(
+                views.save(update(*asked, before=before[0], after={COMMANDS: read + 1})),
+                views.save(update(*told, before=before[1], after={RESULTS: read + 1})),
+            )
+
     async def test_of_two_writers_of_one_shard_one_is_refused(self, database: Database) -> None:
         views = SqlViewStore(database)
         for start in (0, 1):

@@ -46,6 +46,7 @@ class LabelRow(NamedTuple):
 
     key: str
     value: str
+    created_at: int
     task_id: str
 
 
@@ -85,7 +86,10 @@ def progress_row(progress: Progress, command: TaskRow | None) -> TaskRow:
 
 
 def label_rows(command: SubmitTask) -> list[LabelRow]:
-    return [LabelRow(key, plain(value), command.id) for key, value in command.labels.items()]
+    created_at = milliseconds(command.submitted_at)
+    return [
+        LabelRow(key, plain(value), created_at, command.id) for key, value in command.labels.items()
+    ]
 
 
 def event_row(event: Event) -> EventRow:

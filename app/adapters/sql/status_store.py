@@ -1,19 +1,21 @@
 """The views as readers ask them: one query for each answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_
 
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import event_of, plain, task_of
 from app.adapters.sql.schema import events, labels, offsets, tasks
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
-from app.domain.model.paging import cursor_at, place_of, read_cursor
+from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task
 from app.ports.status_store import Page, StatusStore, TaskFilter
 
 _HALVES = (tasks.c.command, tasks.c.traceparent, tasks.c.progress)
+_FIND = select(*_HALVES).where(tasks.c.id == bindparam("task_id"))
 
 
 class SqlStatusStore(StatusStore):
@@ -21,21 +23,14 @@ class SqlStatusStore(StatusStore):
         self._database = database
 
     async def find(self, task_id: TaskId) -> Task | None:
-        query = select(*_HALVES).where(tasks.c.id == task_id)
-        row = await self._database.read(lambda views: views.execute(query).one_or_none())
+        row = await self._database.read(
+            lambda views: views.execute(_FIND, {"task_id": task_id}).one_or_none()
+        )
         return task_of(*row) if row else None
 
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
-        place = (tasks.c.created_at, tasks.c.id)
-        query = (
-            select(*_HALVES)
-            .where(*_conditions(wanted))
-            .order_by(*(column.desc() for column in place))
-            .limit(limit + 1)
-        )
-        if cursor is not None:
-            query = query.where(tuple_(*place) < tuple_(*read_cursor(cursor)))
-        rows = await self._database.read(lambda views: views.execute(query).all())
+        query = _newest_first(wanted, read_cursor(cursor) if cursor is not None else None)
+        rows = await self._database.read(lambda views: views.execute(query.limit(limit + 1)).all())
         items = [task_of(*row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(items, cursor_at(place_of(items[-1])) if more else None)
@@ -55,17 +50,25 @@ class SqlStatusStore(StatusStore):
         await self._database.read(lambda views: views.execute(query).all())
 
 
-def _conditions(wanted: TaskFilter) -> Sequence[ColumnElement[bool]]:
-    conditions = []
+def _newest_first(wanted: TaskFilter, behind: Place | None) -> Select[Any]:
+    """The query follows the index of the first label, where one is asked for, else the tasks'."""
+    query = select(*_HALVES).where(*_conditions(wanted))
+    place = (tasks.c.created_at, tasks.c.id)
+    for number, (key, value) in enumerate(wanted.labels.items()):
+        label = labels.alias(f"label_{number}")
+        query = query.join(label, label.c.task_id == tasks.c.id)
+        query = query.where(label.c.key == plain(key), label.c.value == plain(value))
+        if number == 0:
+            place = (label.c.created_at, label.c.task_id)
+    if behind is not None:
+        query = query.where(tuple_(*place) < tuple_(*behind))
+    return query.order_by(*(column.desc() for column in place))
+
+
+def _conditions(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.state is not None:
-        conditions.append(tasks.c.state == wanted.state.value)
+        yield tasks.c.state == wanted.state.value
     if wanted.agent is not None:
-        conditions.append(tasks.c.agent == wanted.agent)
+        yield tasks.c.agent == wanted.agent
     if wanted.context_id is not None:
-        conditions.append(tasks.c.context_id == plain(wanted.context_id))
-    for key, value in wanted.labels.items():
-        labelled = select(labels.c.task_id).where(
-            labels.c.key == plain(key), labels.c.value == plain(value)
-        )
-        conditions.append(tasks.c.id.in_(labelled))
-    return conditions
+        yield tasks.c.context_id == plain(wanted.context_id)

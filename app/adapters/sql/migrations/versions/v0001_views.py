@@ -41,8 +41,11 @@ def upgrade() -> None:
         "crewline_task_labels",
         sa.Column("key", _PLAIN, nullable=False),
         sa.Column("value", _PLAIN, nullable=False),
+        sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("task_id", _PLAIN, nullable=False),
-        sa.PrimaryKeyConstraint("key", "value", "task_id", name="crewline_task_labels_pkey"),
+        sa.PrimaryKeyConstraint(
+            "key", "value", "created_at", "task_id", name="crewline_labels_pkey"
+        ),
         sqlite_with_rowid=False,
     )
     op.create_table(
