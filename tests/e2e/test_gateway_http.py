@@ -1,0 +1,204 @@
+"""The gateway on a real port: what no client library would send, and what only time shows."""
+
+import asyncio
+import json
+import re
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.builders import completed, progressed, started, submitted, task_id
+from tests.gateway_under_test import Gateway, until
+
+DOCS = Path(__file__).parents[2] / "docs" / "http.md"
+START = b'{"agent":"business-analyst","input":'
+POST = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+async def url(gateway: Gateway) -> AsyncIterator[str]:
+    async with gateway.listening() as url:
+        yield url
+
+
+async def send(url: str, *pieces: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Write bytes to the port and read what comes back: status, headers and body."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        async with asyncio.timeout(20):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            head = await reader.readuntil(b"\r\n\r\n")
+            status, *lines = head.decode("latin-1").strip().split("\r\n")
+            headers = {
+                name.lower(): value for name, value in (line.split(": ", 1) for line in lines)
+            }
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+    finally:
+        writer.close()
+    return int(status.split()[1]), headers, body
+
+
+def sized(body: bytes, *, headers: bytes = b"") -> bytes:
+    return POST + headers + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (POST + b"Content-Length: -1\r\n\r\n", 400),
+        (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"FOO /v1/tasks HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 400_000, 431),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 40_000, 431),
+        (b"GET /" + b"a" * 400_000, 431),
+        (POST + b"\r\n", 400),
+        (sized(b""), 400),
+        (sized(START + b"[" * 10_000), 400),
+        (sized(START + b'"\xff"}'), 400),
+        (sized(START + b'{"x":NaN}}'), 400),
+        (sized(START + b'"a","input":"b"}'), 400),
+        (sized(b"null"), 422),
+        (sized(START + b'"x"}', headers=b"Accept: \xff\xfe\r\n"), 406),
+        (sized(START + b'"x"}', headers=b"Idempotency-Key: \xe9\r\n"), 422),
+        (b"GET /v1/tasks/\xc3\xbc HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /v1/tasks/%00%ff HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        (b"GET /v1/tasks?limit=" + b"9" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 422),
+        (b"GET /v1/tasks?label=%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n", 422),
+        (b"TRACE /v1/tasks HTTP/1.1\r\nHost: x\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+    ],
+)
+async def test_whatever_is_sent_gets_a_problem_document(
+    url: str, request_bytes: bytes, status: int
+) -> None:
+    answered, headers, body = await send(url, request_bytes)
+    problem = json.loads(body)
+    assert (answered, problem["status"]) == (status, status)
+    assert headers["content-type"] == "application/problem+json"
+    assert len(problem["trace_id"]) == 32
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{url}/health")).status_code == 200
+
+
+async def test_a_large_body_gets_an_answer_and_no_reset(url: str) -> None:
+    body = START + b'"' + b"x" * 10_000_000 + b'"}'
+    status, headers, _ = await send(url, sized(body))
+    assert (status, headers["connection"]) == (413, "close")
+
+
+async def test_a_large_body_in_pieces_is_refused_as_well(url: str) -> None:
+    piece = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+    chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    status, headers, _ = await send(url, chunked, *[piece] * 160, b"0\r\n\r\n")
+    assert (status, headers["connection"]) == (413, "close")
+
+
+async def test_whoever_asks_first_need_not_send_a_large_body(url: str) -> None:
+    asked = POST + b"Expect: 100-continue\r\nContent-Length: 10000000\r\n\r\n"
+    status, headers, _ = await send(url, asked)
+    assert (status, headers["connection"]) == (413, "close")
+
+
+async def test_a_client_that_leaves_in_the_middle_is_no_error(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    for sent in (
+        POST + b"Content-Length: 100\r\n\r\n{",
+        sized(START + b'"x"}', headers=b"Prefer: wait=50\r\n"),
+    ):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+    await asyncio.sleep(0.1)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_stream_follows_a_task_and_goes_on_after_a_break(
+    gateway: Gateway, url: str
+) -> None:
+    await gateway.happen(submitted(), started())
+    path = f"{url}/v1/tasks/{task_id()}/events"
+    async with asyncio.timeout(10), httpx.AsyncClient(timeout=5) as client:
+        async with client.stream("GET", path) as stream:
+            first = await anext(each async for each in stream.aiter_lines() if each[:2] == "id")
+        await gateway.happen(progressed())
+        replica = Gateway(log=gateway.log, store=gateway.store)
+        async with replica.listening() as other:
+            ahead = {"Last-Event-ID": first.removeprefix("id: ")}
+            path = path.replace(url, other)
+            async with client.stream("GET", path, headers=ahead) as stream:
+                lines = aiter(stream.aiter_lines())
+                second = await anext(each async for each in lines if each[:2] == "id")
+                await gateway.happen(completed(sequence=3))
+                rest = [each async for each in lines if each[:2] == "id"]
+    assert (first, second, rest) == ("id: 1.1", "id: 1.2", ["id: 1.3"])
+
+
+async def test_streams_that_nobody_reads_any_more_are_closed(gateway: Gateway, url: str) -> None:
+    await gateway.happen(submitted(), started())
+    path = f"{url}/v1/tasks/{task_id()}/events"
+    streams = gateway.services.metrics
+
+    def open_streams() -> float | None:
+        return streams.get_sample_value("crewline_event_streams")
+
+    async with httpx.AsyncClient(timeout=5) as client, client.stream("GET", path) as stream:
+        await anext(stream.aiter_lines())
+        assert open_streams() == 1
+    await until(lambda: open_streams() == 0)
+
+
+async def test_a_gateway_that_stops_ends_its_streams_and_waits(gateway: Gateway) -> None:
+    async with httpx.AsyncClient(timeout=10) as client, asyncio.timeout(10):
+        async with gateway.listening() as url:
+            await gateway.happen(submitted(), started())
+            path = f"{url}/v1/tasks/{task_id()}"
+            waiting = asyncio.create_task(client.get(path, headers={"Prefer": "wait=50"}))
+            following = asyncio.create_task(client.get(f"{path}/events"))
+            await asyncio.sleep(0.3)
+            gateway.draining.begin()
+            assert (await client.get(f"{url}/readyz")).status_code == 503
+        assert (await waiting).json()["state"] == "working"
+        assert (await following).status_code == 200
+
+
+async def test_the_examples_of_the_documentation_work(gateway: Gateway, url: str) -> None:
+    """Every `curl` in the document, with its own words, against this gateway."""
+    text = DOCS.read_text().replace("http://127.0.0.1:8000", url).replace("$TASK", task_id())
+    commands = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("curl ")
+    ]
+    assert len(commands) >= 6
+    await gateway.happen(submitted(), started(), completed())
+    for command in commands:
+        process = await asyncio.create_subprocess_exec(
+            *shlex.split(command),
+            "--fail-with-body",
+            "--max-time",
+            "20",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, f"{command}\n{out.decode()}"
