@@ -21,6 +21,7 @@ FAILED = "00000000-0000-7000-8000-00000000fa11"
 RUNNING = "00000000-0000-7000-8000-000000000000"
 SOON = "00000000-0000-7000-8000-000000000500"
 ASKING = "00000000-0000-7000-8000-00000000a54e"
+SEVERAL = "00000000-0000-7000-8000-00000000f11e"
 NASTY = "00000000-0000-7000-8000-000000004a57"
 REPORT = "# Findings\n\n* one\n* two\u2028still two\n"
 
@@ -58,6 +59,11 @@ FINISHED = {
         DONE,
         "completed",
         result={"output": "Two findings.", "artifacts": [_artifact("docs/report.md", REPORT)]},
+    ),
+    SEVERAL: task(
+        SEVERAL,
+        "completed",
+        result={"output": {"files": 2}, "artifacts": [_artifact("a.md", "A"), _artifact("b", "B")]},
     ),
     FAILED: task(
         FAILED,

@@ -19,7 +19,17 @@ from typer.testing import CliRunner
 from app.entrypoints.cli import app
 from app.entrypoints.cli.asking import with_wait_value
 from tests import scripted_gateway
-from tests.scripted_gateway import ASKING, DONE, FAILED, NASTY, REPORT, RUNNING, SOON, Script
+from tests.scripted_gateway import (
+    ASKING,
+    DONE,
+    FAILED,
+    NASTY,
+    REPORT,
+    RUNNING,
+    SEVERAL,
+    SOON,
+    Script,
+)
 
 CREWLINE = [sys.executable, "-c", "from app.entrypoints.cli import main; main()"]
 
@@ -136,6 +146,12 @@ def test_the_exit_code_of_waiting_says_whether_it_has_ended(task_id: str, code: 
 def test_waiting_lasts_until_the_task_has_ended() -> None:
     done = crewline("submit", "scribe", "Count", "--wait")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"words": 2})
+
+
+def test_documents_are_read_and_data_is_for_machines() -> None:
+    assert crewline("status", SEVERAL).stdout == "==> a.md <==\nA\n==> b <==\nB\n"
+    told = json.loads(crewline("status", SEVERAL, "--json").stdout)
+    assert told["result"]["output"] == {"files": 2}
 
 
 def test_a_refusal_is_one_line() -> None:

@@ -41,11 +41,10 @@ def show_task(task: Json) -> None:
         return
     console = _console()
     _heading(console, task)
-    if output := result.get("output"):
-        _document(console, output, None)
-    for artifact in result.get("artifacts") or []:
-        _rule(console, str(artifact.get("name")))
-        _document(console, artifact.get("content"), artifact.get("media_type"))
+    for title, content, media_type in _documents(result):
+        if title:
+            _rule(console, title)
+        _document(console, content, media_type)
 
 
 def show_accepted(task: Json) -> None:
@@ -117,12 +116,29 @@ def _spent(usage: Json) -> str:
     )
 
 
+def _documents(result: Json) -> list[tuple[str, Any, str | None]]:
+    """What a person reads: title, content and kind of each document.
+
+    Where there are artifacts, an output that is data says the same for machines: it is left out.
+    """
+    output, artifacts = result.get("output"), result.get("artifacts") or []
+    found: list[tuple[str, Any, str | None]] = []
+    if output is not None and (isinstance(output, str) or not artifacts):
+        found.append(("", output, None))
+    return found + [
+        (str(each.get("name")), each.get("content"), each.get("media_type")) for each in artifacts
+    ]
+
+
 def _plain_result(result: Json) -> str:
+    documents = _documents(result)
+    several = sum(1 for title, _, _ in documents if title) > 1
     parts = []
-    if (output := result.get("output")) is not None:
-        parts.append(output if isinstance(output, str) else _dumped(output))
-    parts += [str(each.get("content", "")) for each in result.get("artifacts") or []]
-    return "".join(part if part.endswith("\n") else f"{part}\n" for part in parts)
+    for title, content, _ in documents:
+        text = content if isinstance(content, str) else _dumped(content)
+        heading = f"==> {printable(title)} <==\n" if several and title else ""
+        parts.append(heading + text + "\n" * (not text.endswith("\n")))
+    return "".join(parts)
 
 
 def _document(console: "Console", content: Any, media_type: str | None) -> None:
