@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.messages import Message
 from app.domain.use_cases.project_status import ProjectStatus
 from app.ports.event_log import Batch, EventFeed, Offsets, Recorded, Shard, StoredOffsets
-from app.ports.status_store import TaskFilter
+from app.ports.status_store import StoreUnavailable, TaskFilter, ViewUpdate
 from tests.builders import (
     completed,
     failed,
@@ -129,3 +130,35 @@ async def test_a_restarted_projector_goes_on_where_the_views_stand() -> None:
     await store.save(await projector._fold(first))
     await projector.run()
     assert await everything(store) == await everything(await projected())
+
+
+class ShakyStore(MemoryStatusStore):
+    """Is away now and then, once even after it has stored what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._saves = 0
+
+    async def save(self, update: ViewUpdate) -> None:
+        self._saves += 1
+        if self._saves in (1, 2):
+            raise StoreUnavailable("away", retry_after=0)
+        await super().save(update)
+        if self._saves == 3:
+            raise StoreUnavailable("the answer was lost", retry_after=0)
+
+
+async def test_a_store_that_is_away_for_a_moment_costs_nothing() -> None:
+    store, feed = ShakyStore(), ReplayedFeed([(RESULTS, 3)])
+    await ProjectStatus(feed, store).run()
+    assert feed.rewinds == 1
+    assert await everything(store) == await everything(await projected())
+
+
+async def test_a_store_that_stays_away_ends_the_projector() -> None:
+    class AwayStore(MemoryStatusStore):
+        async def save(self, update: ViewUpdate) -> None:
+            raise StoreUnavailable("away", retry_after=1_000)
+
+    with pytest.raises(StoreUnavailable):
+        await ProjectStatus(ReplayedFeed([]), AwayStore()).run()

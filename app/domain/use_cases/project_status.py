@@ -1,5 +1,6 @@
 """Fold what the log tells into the views."""
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -8,7 +9,10 @@ from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Progress, fold
 from app.ports.event_log import Batch, EventFeed
-from app.ports.status_store import OffsetsMoved, ViewStore, ViewUpdate
+from app.ports.status_store import OffsetsMoved, StoreUnavailable, ViewStore, ViewUpdate
+
+_PATIENCE = 60.0
+"""Seconds for which the views may be away: long enough for a database to fail over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +21,26 @@ class ProjectStatus:
     views: ViewStore
 
     async def run(self) -> None:
-        """Project until cancelled. The offsets move with the views, so nothing is counted twice."""
+        """Project until cancelled. The offsets move with the views, so nothing is counted twice.
+
+        Raises `StoreUnavailable` when the views stay away.
+        """
         async for batch in self.feed.batches(self.views):
             try:
-                await self.views.save(await self._fold(batch))
+                await self._store(batch)
             except OffsetsMoved:
                 await self.feed.rewind()
+
+    async def _store(self, batch: Batch) -> None:
+        """Store it; a store that is away is asked again, which stores nothing twice."""
+        give_up = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            try:
+                return await self.views.save(await self._fold(batch))
+            except StoreUnavailable as error:
+                if asyncio.get_running_loop().time() + error.retry_after > give_up:
+                    raise
+                await asyncio.sleep(error.retry_after)
 
     async def _fold(self, batch: Batch) -> ViewUpdate:
         commands: dict[TaskId, SubmitTask] = {}
