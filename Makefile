@@ -54,7 +54,7 @@ dev: $(VENV)/.run ## Run everything on this machine: HTTP on port 8000, Kafka on
 	@"$(RUN)/crewline" dev $(ARGS)
 
 bench: $(VENV)/.run ## Measure what this machine can do.
-	@"$(RUN)/crewline" bench $(ARGS)
+	@"$(RUN)/python" -m benchmarks $(ARGS)
 
 up: ## Run it in containers, with Kafka and PostgreSQL.
 	$(COMPOSE) up --build --wait $(ARGS)
