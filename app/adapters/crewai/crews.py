@@ -94,13 +94,17 @@ class CrewPlan:
             cache=False,
             verbose=False,
         )
-        _without_retries(made)
+        _tame(made)
         return made
 
     def _inputs(self) -> dict[str, Any]:
         fields = self.task.input if isinstance(self.task.input, dict) else {}
-        text = self.task.text
-        return {**fields, **self.task.parameters, "input": text, "text": text}
+        named = {"input": self.task.text, "text": self.task.text}
+        given = {**fields, **self.task.parameters, **named}
+        return {
+            name: shielded(value) if isinstance(value, str) else value
+            for name, value in given.items()
+        }
 
 
 def _adopted(factory: str, llm: CrewModel | None) -> Crew:
@@ -110,8 +114,8 @@ def _adopted(factory: str, llm: CrewModel | None) -> Crew:
     for member in members:
         if llm is not None and _is_default(member.llm):
             member.llm = llm
-        _without_retries(member)
-    if llm is not None and _is_default(crew.manager_llm):
+        _tame(member)
+    if llm is not None and crew.process == Process.hierarchical and _is_default(crew.manager_llm):
         crew.manager_llm = llm
     return quieted(crew)
 
@@ -141,15 +145,14 @@ def _made(factory: Callable[..., object], llm: CrewModel | None) -> Crew:
 
 
 def _is_default(llm: object) -> bool:
-    """Whether nobody chose this model: CrewAI then takes one of its own, and of no other kind."""
-    if llm is None or isinstance(llm, str):
-        return llm is None
-    return isinstance(llm, BaseLLM) and llm.model == DEFAULT_LLM_MODEL and llm.api_key is None
+    """Whether nobody chose this model: CrewAI then takes one of OpenAI's, whatever it costs."""
+    return llm is None or (isinstance(llm, BaseLLM) and llm.model == DEFAULT_LLM_MODEL)
 
 
-def _without_retries(member: BaseAgent) -> None:
-    """Make an agent try nothing twice, as the worker does that, and never end the process."""
+def _tame(member: BaseAgent) -> None:
+    """Make an agent try nothing twice, as the worker does that, print nothing and exit nothing."""
     member.max_rpm = None
+    member.verbose = False  # it prints prompts
     if isinstance(member, Agent):
         member.max_retry_limit = 0
         member.respect_context_window = True  # else a text too long raises SystemExit

@@ -1,5 +1,6 @@
 """Crews without CrewAI's side effects, and one run's settings of CrewAI's own switches."""
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,13 +13,14 @@ from crewai.events.event_context import (
     MismatchBehavior,
     _event_context_config,
 )
+from crewai.events.event_listener import EventListener
 from crewai.events.stream_context import StreamSink, add_stream_sink
 from crewai.hooks.dispatch import InterceptionPoint, scoped_hooks
 from crewai.llms.retry import _active_llm_rate_limit_retry
 from crewai_core.lock_store import set_lock_backend
 from pydantic import PrivateAttr
 
-from app.adapters.crewai.scope import RunScope
+from app.adapters.crewai.scope import STOPPED, RunScope
 
 _SILENT = EventContextConfig(
     mismatch_behavior=MismatchBehavior.SILENT, empty_pop_behavior=MismatchBehavior.SILENT
@@ -39,6 +41,12 @@ def _lock_in_process(name: str, *, timeout: float = 120) -> Iterator[None]:
 
 # CrewAI's own is a file the whole machine shares, polled four times a second, or a Redis lock
 set_lock_backend(_lock_in_process)
+
+
+# a stopped run says why by itself; CrewAI would log it as an error at every level it passes
+logging.getLogger("crewai.flow.runtime").addFilter(
+    lambda record: STOPPED not in record.getMessage()
+)
 
 
 class NoRecords:
@@ -64,6 +72,7 @@ def quieted(crew: Crew) -> Crew:
     """Somebody's own crew, which from now on keeps no records either."""
     crew._task_output_handler = NoRecords()  # type: ignore[assignment]  # noqa: SLF001 - no public way
     crew.verbose = False
+    EventListener().formatter.verbose = False  # one for all crews, as the latest one wished
     return crew
 
 

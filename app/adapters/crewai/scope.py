@@ -16,11 +16,14 @@ from crewai.hooks.dispatch import HookAborted
 _T = TypeVar("_T")
 
 
+STOPPED = "the run was stopped"
+
+
 class Stopped(HookAborted):
     """Ends the crew. The words say nothing about the cause, as CrewAI acts on what it reads."""
 
     def __init__(self) -> None:
-        super().__init__("the run was stopped", source="crewline")
+        super().__init__(STOPPED, source="crewline")
 
 
 class RunScope:

@@ -13,6 +13,7 @@ from pathlib import Path
 _FIXED = {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",  # a crew that is verbose asks PyPI
     "CREWAI_TESTING": "true",  # it never asks a question on the terminal
     "PYTHON_DOTENV_DISABLED": "1",
 }
