@@ -19,8 +19,8 @@ from tests.recording_context import RecordingContext
 
 NEEDS = {
     "marketplace": "a marketplace for second-hand bikes, three cities, 50,000 users",
-    "fields": "A library. Each book has a title, an author, a year and a price. Track our members.",
-    "keywords": "Manage classes. A class has import, from, None, True, a date, type, str and lambda.",
+    "fields": "Each book has a title, an author, a year and a price. Track our members.",
+    "keywords": "A class has import, from, None, True, a date, type, str and lambda.",
     "empty-ish": "?!",
     "one word": "email",
     "quotes": 'Track "things\\" and \'\'\' """ {{ 7 * 7 }} {% raw %} \\n \x07.',
@@ -29,6 +29,9 @@ NEEDS = {
     "digits": "Track 3D printers. A 3D printer has 2 nozzles and 3 axes.",
     "long": "keep notes. " * 1500,
 }
+
+
+BUILT = ["marketplace", "fields", "keywords", "empty-ish", "non-ascii", "quotes", "digits"]
 
 
 async def build(need: str) -> Result:

@@ -9,6 +9,7 @@ from app.adapters.local.catalog import FileCatalog
 from app.adapters.rules.runtime import RulesRuntime
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import InvalidAgent, RunFailed
+from app.domain.model.ids import AgentName
 from app.ports.agent_runtime import AgentRuntime
 from tests.contracts.agent_runtime import AgentRuntimeContract, agent, task
 from tests.recording_context import RecordingContext
@@ -105,3 +106,13 @@ async def test_a_watcher_sees_steps_and_progress_that_only_grows() -> None:
     shares = [share for _, share in context.reports if share is not None]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+
+
+async def test_the_documentations_agent_works_as_it_is_printed(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "agents.md"
+    printed = page.read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "greeter.yaml").write_text(printed)
+    spec = FileCatalog([tmp_path]).load().require(AgentName("greeter")).spec
+    for parameters, said in (({}, "Hello Ann!"), ({"title": "Dr"}, "Hello Ann, Dr!")):
+        result = await RulesRuntime().run(spec, task("Ann", **parameters), RecordingContext())
+        assert result.output == said

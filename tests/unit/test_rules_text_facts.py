@@ -90,7 +90,7 @@ def test_sentences_that_bind_are_told_apart() -> None:
 
 
 def test_every_fact_quotes_the_text() -> None:
-    text = "We have 12 hospitals, about 40k patients, 2.5 million EUR and nine months, from 1 May 2026."
+    text = "12 hospitals, about 40k patients, 2.5 million EUR and nine months, from 1 May 2026."
     for fact in find_facts(text):
         assert fact.text in text
 

@@ -1,10 +1,11 @@
 """Agents as YAML files: the shipped ones, then those in a person's own folders."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -110,10 +111,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _closed_registry(schema: Schema) -> Registry[JsonValue]:
+def _closed_registry(schema: Schema) -> Registry[bool | Mapping[str, Any]]:
     """A registry that never fetches anything; every `$ref` is followed once, here, at load."""
     resource = DRAFT202012.create_resource(schema)
-    registry: Registry[JsonValue] = Registry()  # type: ignore[assignment]
+    registry: Registry[bool | Mapping[str, Any]] = Registry()
     resolver = registry.resolver_with_root(resource)
     for reference in _references(schema):
         try:
@@ -143,23 +144,24 @@ def _pointer(error: ValidationError) -> str:
 
 def _detail(error: ValidationError) -> str:  # noqa: C901, PLR0911 - one case a keyword
     """What is wrong in a few words, quoting the schema and never the value."""
-    asked = error.validator_value
+    asked: Any = error.validator_value  # jsonschema's own types; it is set on every found error
+    instance: Any = error.instance
     match error.validator:
         case "type":
             kinds = asked if isinstance(asked, list) else [asked]
-            return f"must be {_kinds(kinds)}, not {_kind_of(error.instance)}"
+            return f"must be {_kinds(kinds)}, not {_kind_of(instance)}"
         case "required":
-            missing = [name for name in asked if name not in error.instance]
+            missing = [name for name in asked if name not in instance]
             return f"needs the field {_short(repr(missing[0]))}" if missing else "lacks a field"
         case "additionalProperties" if isinstance(error.schema, dict):
             known = list(error.schema.get("properties", {}))
-            extra = [name for name in error.instance if name not in known]
+            extra = [name for name in instance if name not in known]
             name = extra[0] if extra else ""
             return f"has the unknown field {_short(repr(name))}{_nearest(name, known)}"
         case "minLength":
             return "must not be empty" if asked == 1 else f"must have at least {asked} characters"
         case "maxLength":
-            return f"has {len(error.instance):,} characters; at most {asked:,} are allowed"
+            return f"has {len(instance):,} characters; at most {asked:,} are allowed"
         case "pattern":
             return "must not be blank" if asked == r"\S" else f"must match {_short(str(asked))}"
         case "enum":
@@ -170,7 +172,7 @@ def _detail(error: ValidationError) -> str:  # noqa: C901, PLR0911 - one case a 
             return f"must be {_BOUNDS[str(error.validator)]} {asked}"
         case "minItems" | "maxItems":
             most = "at least" if error.validator == "minItems" else "at most"
-            return f"has {len(error.instance):,} items; {most} {asked} are allowed"
+            return f"has {len(instance):,} items; {most} {asked} are allowed"
         case "anyOf" | "oneOf":
             return _forms(asked)
         case keyword:

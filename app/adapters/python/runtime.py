@@ -81,7 +81,7 @@ def _imported(spec: AgentSpec, where: str) -> AgentCallable:
         raise InvalidAgent(f"{spec.name}: {where!r} must take (task, context): {error}") from error
     except ValueError:
         pass  # a callable written in C may have no signature to look at
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _attribute(where: str) -> object:

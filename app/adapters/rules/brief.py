@@ -10,10 +10,12 @@ from app.adapters.rules.text_facts import find_facts
 from app.adapters.rules.wording import Wording
 
 _LONGEST_TITLE = 80
+_CLAUSE_END = re.compile(r"[,.;:!?](?:\s|$)|\s[-\u2013\u2014]\s")
 _OPENING = re.compile(
     r"^(?:(?:please|hello|hi|we|i|our company|the client)\b[\s,]*)*"
     r"(?:(?:would like|want|need|plan|are planning|intend|wish|have an idea)\b\s*)?"
-    r"(?:to\s+)?(?:(?:build|create|develop|design|make|launch|implement|write|set up|analyse|analyze)\b\s*)?"
+    r"(?:to\s+)?"
+    r"(?:(?:build|create|develop|design|make|launch|implement|write|set up|analy[sz]e)\b\s*)?"
     r"(?:for\s+)?(?:me\s+)?(?:(?:a|an|the|some)\s+)?",
     re.IGNORECASE,
 )
@@ -33,9 +35,7 @@ class Brief:
     def title(self) -> str:
         """The text's own name for what is wanted: its heading, or how its first sentence begins."""
         first = self.statements[0].text if self.statements else ""
-        clause = re.split(r"[,.;:!?](?:\s|$)|\s[-–—]\s", _OPENING.sub("", first, count=1))[
-            0
-        ].strip()  # noqa: RUF001
+        clause = _CLAUSE_END.split(_OPENING.sub("", first, count=1))[0].strip()
         if not re.search(r"\w{2}", clause):
             clause = first
         if len(clause) > _LONGEST_TITLE:
@@ -51,6 +51,7 @@ class Brief:
 
 def read_brief(text: str) -> Brief:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ").strip()
+
     wording = Wording(text)
     domain, signs = _domain(wording)
     return Brief(

@@ -66,7 +66,7 @@ def _risks(brief: Brief) -> Iterator[Risk]:
         yield Risk(
             risk=f"The scope does not fit into {time.text}",
             because=f"{len(must)} capabilities are stated or indispensable, and the date is fixed",
-            mitigation="Agree on a first release that serves one actor from end to end; order the rest",
+            mitigation="Agree on a first release that serves one actor end to end; order the rest",
         )
     if time and money is None:
         yield Risk(
@@ -85,18 +85,18 @@ def _risks(brief: Brief) -> Iterator[Risk]:
             yield Risk(
                 risk=f"{level.text} is promised and cannot be kept or proven",
                 because="a level this high leaves no room for manual recovery or planned downtime",
-                mitigation="Define how it is measured, automate recovery, exclude maintenance by contract",
+                mitigation="Define how it is measured, automate recovery, except maintenance",
             )
     for risk in brief.domain.risks if brief.domain else ():
         yield Risk(risk=risk.risk, because=risk.because, mitigation=risk.mitigation)
 
 
 def _questions(brief: Brief) -> Iterator[Question]:
-    """What must be cleared up first: unclear numbers, then gaps, then the domain's own questions."""
+    """What must be cleared up: unclear numbers, then gaps, then the domain's own questions."""
     if brief.domain is None:
         yield Question(
-            question="What is it for, in one sentence: who does what with it, and what is better then?",
-            why="The text fits no kind of system this analysis knows, so nothing could be implied",
+            question="What is it for: who does what with it, and what is better then?",
+            why="The text fits no kind of system known here, so nothing could be implied",
             topic="purpose",
         )
     yield from _unclear_numbers(brief)

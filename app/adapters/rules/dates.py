@@ -15,6 +15,7 @@ _QUARTERS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}
 @cache
 def _patterns() -> tuple[re.Pattern[str], ...]:
     month = rf"(?P<month>{any_of(list(vocabulary().months))})\.?"
+    long_months = any_of([name for name in vocabulary().months if len(name) > 3])
     day = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th|\.)?"
     shapes = (
         r"\b(?P<year>\d{4})-(?P<m>\d{2})-(?P<day>\d{2})\b",
@@ -25,8 +26,9 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
         rf"\bQ(?P<quarter>[1-4])[\s/-]?(?:of\s)?(?:{_YEAR})?\b",
         rf"\b(?P<ordinal>{'|'.join(_QUARTERS)})\squarter(?:\s(?:of\s)?{_YEAR})?\b",
         r"\b\d{1,2}/\d{1,2}/\d{4}\b",
-        rf"\b(?:in|by|until|since|before|after|from|during|end of|start of|early|late|mid|year|bis|ab|seit|ende|anfang|jahr)[\s-]{_YEAR}\b(?![.,]?\d)",
-        rf"\b(?:in|by|until|before|end of|bis|ende)\s(?P<month>{any_of([m for m in vocabulary().months if len(m) > 3])})\b",
+        r"\b(?:in|by|until|since|before|after|from|during|end of|start of|early|late|mid|year|bis"
+        rf"|ab|seit|ende|anfang|jahr)[\s-]{_YEAR}\b(?![.,]?\d)",
+        rf"\b(?:in|by|until|before|end of|bis|ende)\s(?P<month>{long_months})\b",
     )
     return tuple(re.compile(shape, re.IGNORECASE) for shape in shapes)
 

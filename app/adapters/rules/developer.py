@@ -135,7 +135,7 @@ def _questions(things: tuple[Entity, ...], brief: Brief) -> Iterator[Question]:
     for each in things:
         if each.basis != "stated" or brief.domain is None:
             yield Question(
-                question=f"Which fields does {each.name} really have, and which of them must be given?",
+                question=f"Which fields does {each.name} have, and which of them must be given?",
                 why="Fields were taken from the text where it lists them, and assumed elsewhere",
                 topic="fields",
             )

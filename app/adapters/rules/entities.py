@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from app.adapters.rules.brief import Brief
 from app.adapters.rules.identifiers import class_name, field_name, words_of
 from app.adapters.rules.knowledge import KnownEntity
+from app.adapters.rules.knowledge_files import read_knowledge
 from app.adapters.rules.vocabulary import vocabulary
 
 FieldType = Literal["str", "int", "Decimal", "date", "bool"]
@@ -23,23 +25,19 @@ _KNOWN_TYPES: dict[str, FieldType] = {
     "date": "date",
     "bool": "bool",
 }
-_TYPE_BY_WORD: tuple[tuple[FieldType, frozenset[str]], ...] = (
-    ("date", frozenset({"date", "day", "birthday", "deadline", "datum", "due", "expiry", "geburtstag"})),
-    ("Decimal", frozenset({"price", "amount", "cost", "fee", "weight", "rate", "salary", "balance", "preis", "betrag", "total", "length", "width", "height", "temperature", "humidity"})),
-    ("int", frozenset({"count", "number", "quantity", "age", "year", "size", "stock", "seats", "minutes", "hours", "pages", "anzahl", "alter", "capacity", "points", "score", "rating"})),
-    ("bool", frozenset({"active", "paid", "done", "confirmed", "enabled", "published", "available", "is", "has"})),
-)  # fmt: skip
+_NO_NAME = frozenset(("a", "an", "the", "its", "their", "optional", "ein", "eine"))
+_NOUN = r"([^\W\d_][\w-]*(?:\s[^\W\d_][\w-]*)?)"
 _HAS_FIELDS = re.compile(
-    r"\b(?:an?|each|every|the|ein|eine|jede[rs]?)\s+([^\W\d_][\w-]*(?:\s[^\W\d_][\w-]*)?)\s+"
-    r"(?:has|have|with|consists of|contains|stores|mit|hat)\s+(?:(?:an?|the|its|fields?:?|these fields:?|eine[nm]?)\s+)?"
-    r"([^.;:\n!?]{2,300})",
+    rf"\b(?:an?|each|every|the|ein|eine|jede[rs]?)\s+{_NOUN}\s+"
+    r"(?:has|have|with|consists of|contains|stores|mit|hat)\s+"
+    r"(?:(?:an?|the|its|fields?:?|these fields:?|eine[nm]?)\s+)?([^.;:\n!?]{2,300})",
     re.IGNORECASE,
 )
 _HANDLES = re.compile(
-    r"\b(?:manag(?:e|es|ing)|track(?:s|ing)?|stor(?:e|es|ing)|record(?:s|ing)?|register(?:s|ing)?|catalogu?(?:e|es|ing)|"
-    r"organi[sz](?:e|es|ing)|collect(?:s|ing)?|list(?:s|ing)? of|inventory of|keep(?:s|ing)?|lend(?:s|ing)?|sell(?:s|ing)?|"
-    r"verwalte[nt]?|erfasse[nt]?)\s+(?:(?:all|my|our|their|the|of|a|an|list|die|der|das|alle|unsere|meine)\s+)*"
-    r"([^\W\d_][\w-]*(?:\s[^\W\d_][\w-]*)?)",
+    r"\b(?:manag(?:e|es|ing)|track(?:s|ing)?|stor(?:e|es|ing)|record(?:s|ing)?|register(?:s|ing)?"
+    r"|catalogu?(?:e|es|ing)|organi[sz](?:e|es|ing)|collect(?:s|ing)?|list(?:s|ing)? of"
+    r"|inventory of|keep(?:s|ing)?|lend(?:s|ing)?|sell(?:s|ing)?|verwalte[nt]?|erfasse[nt]?)\s+"
+    r"(?:(?:all|my|our|their|the|of|a|an|list|die|der|das|alle|unsere|meine)\s+)*" + _NOUN,
     re.IGNORECASE,
 )
 
@@ -134,17 +132,23 @@ def _singular(label: str) -> str:
 
 def _field(part: str) -> Field | None:
     """A field of one to four words; a longer piece is prose."""
-    words = [
-        w
-        for w in part.split()
-        if w.lower() not in {"a", "an", "the", "its", "their", "optional", "ein", "eine"}
-    ]
+    words = [word for word in part.split() if word.lower() not in _NO_NAME]
     name = field_name(" ".join(words)) if 0 < len(words) <= 4 else None
     if name is None or not words_of(part):
         return None
     parts = set(name.strip("_").split("_"))
-    kind = next((kind for kind, known in _TYPE_BY_WORD if parts & known), "str")
-    return Field(name=name, type=kind)  # type: ignore[arg-type]
+    return Field(name=name, type=_type_by_words(parts))
+
+
+def _type_by_words(parts: set[str]) -> FieldType:
+    known = next((kind for kind, words in field_types().items() if parts & words), None)
+    return known or "str"
+
+
+@cache
+def field_types() -> dict[FieldType, frozenset[str]]:
+    known = read_knowledge("fields.yaml")
+    return TypeAdapter(dict[FieldType, frozenset[str]]).validate_python(known)
 
 
 def _with_text(fields: list[Field]) -> tuple[Field, ...]:

@@ -10,11 +10,17 @@ from app.adapters.rules.text_facts import constraint_kind
 from app.adapters.rules.vocabulary import vocabulary
 
 _WISH = re.compile(
-    r"\b(?:want|wants|would like|should|need|needs|can|could|able to|allow|allows|let|lets|enable|enables|"
-    r"support|supports|soll|sollen|können|kann|möchten|brauchen|wollen)\b",
+    r"\b(?:wants?|would like|should|needs?|can|could|able to|allows?|lets?|enables?|supports?"
+    r"|soll|sollen|können|kann|möchten|brauchen|wollen)\b",
     re.IGNORECASE,
 )
-_MODIFIERS_NOT = {"our", "their", "its", "new", "other", "many", "few", "several", "such", "same", "more", "only", "also", "where", "when", "need", "let", "lets", "help", "helps", "active", "registered", "potential", "existing", "first", "end", "most", "between", "good", "small", "large", "als", "viele", "unsere"}  # fmt: skip
+# fmt: off
+_NO_MODIFIERS = frozenset((
+    "our", "their", "its", "new", "other", "many", "few", "several", "such", "same", "more",
+    "only", "also", "where", "when", "need", "let", "lets", "help", "helps", "active", "first",
+    "registered", "potential", "existing", "end", "most", "between", "good", "small", "large",
+))
+# fmt: on
 _LONGEST_NEED = 400
 
 
@@ -109,12 +115,11 @@ def constraints(brief: Brief) -> tuple[Constraint, ...]:
 def _people(brief: Brief) -> Iterator[tuple[str, str]]:
     """Words for people with the word before them: `dog owners`, `warehouse manager`."""
     pattern = _people_pattern()
+    not_modifiers = vocabulary().unit_ends | _NO_MODIFIERS | set(vocabulary().words)
     seen: set[str] = set()
     for match in pattern.finditer(brief.text):
         modifier, word = match[1] or "", match[2]
-        small = modifier.lower() in vocabulary().unit_ends | _MODIFIERS_NOT | set(
-            vocabulary().words
-        )
+        small = modifier.lower() in not_modifiers
         name = word.lower() if small or not modifier else f"{modifier} {word}".lower()
         if word.lower() not in seen:
             seen.add(word.lower())

@@ -10,7 +10,7 @@ from app.adapters.rules.vocabulary import any_of, vocabulary
 Number = int | float
 
 _DIGITS = (
-    r"\d{1,3}(?:[.,'’\u00a0\u202f]\d{3}){1,5}(?:[.,]\d{1,6})?(?!\d)"
+    r"\d{1,3}(?:[.,'\u2019\u00a0\u202f]\d{3}){1,5}(?:[.,]\d{1,6})?(?!\d)"
     r"|\d{1,3}(?: 000){1,3}(?!\d)"
     r"|\d{1,15}(?:[.,]\d{1,6})?"
 )
@@ -78,7 +78,7 @@ def has_decimal_commas(text: str) -> bool:
 
 def _from_digits(digits: str, *, german: bool, decimal_point: bool) -> tuple[Decimal, bool]:
     """Two different marks: the last is the decimal one. Three digits after one mark: grouping."""
-    bare = re.sub(r"['’\s\u00a0\u202f]", "", digits)
+    bare = re.sub(r"['\u2019\s\u00a0\u202f]", "", digits)
     marks = re.findall(r"[.,]", bare)
     if not marks:
         return Decimal(bare), False

@@ -8,7 +8,10 @@ from app.adapters.rules.facts import Fact, FactKind
 from app.adapters.rules.numerals import Number, number_pattern, read_numeral
 from app.adapters.rules.vocabulary import any_of, vocabulary
 
-_PER = r"(?:\s?(?:/|\bper\b|\ba\b|\ban\b|\beach\b|\bevery\b|\bpro\b|\bje\b)\s?(?P<per>[^\W\d_]+)|\s(?P<adverb>daily|weekly|monthly|yearly|annually|hourly|täglich|monatlich))?"
+_PER = (
+    r"(?:\s?(?:/|\bper\b|\ban?\b|\beach\b|\bevery\b|\bpro\b|\bje\b)\s?(?P<per>[^\W\d_]+)"
+    r"|\s(?P<adverb>daily|weekly|monthly|yearly|annually|hourly|täglich|monatlich))?"
+)
 _ADVERBS = {
     "daily": "day",
     "weekly": "week",
@@ -19,7 +22,7 @@ _ADVERBS = {
     "täglich": "day",
     "monatlich": "month",
 }
-_WORD = r"[^\W\d_][\w&]*(?:[-’'][\w]+)*"
+_WORD = r"[^\W\d_][\w&]*(?:[-\u2019'][\w]+)*"
 
 
 def _range(number: str) -> str:

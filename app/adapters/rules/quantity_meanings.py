@@ -1,58 +1,34 @@
 """Tells what a text's numbers are about, and works out what follows from them."""
 
 from collections.abc import Iterator
+from functools import cache
+
+from pydantic import BaseModel, ConfigDict
 
 from app.adapters.rules.analysis import Derived, Quantity
 from app.adapters.rules.brief import Brief
 from app.adapters.rules.facts import Fact
+from app.adapters.rules.knowledge_files import read_knowledge
 from app.adapters.rules.templates import number
 from app.adapters.rules.vocabulary import vocabulary
 
-_MONTH = vocabulary().seconds["month"]
-_PEOPLE_UNITS = (
-    "user",
-    "customer",
-    "patient",
-    "student",
-    "member",
-    "people",
-    "employee",
-    "nutzer",
-    "guest",
-    "learner",
-    "citizen",
-    "subscriber",
-)
-_PLACE_UNITS = (
-    "cit",
-    "countr",
-    "hospital",
-    "clinic",
-    "store",
-    "site",
-    "branch",
-    "location",
-    "warehouse",
-    "depot",
-    "region",
-    "school",
-    "städte",
-    "office",
-    "department",
-)
-_MEANINGS = (
-    ("keeping time", ("retention", "retain", "keep", "kept", "store for", "archive", "aufbewahr")),
-    ("cancelling deadline", ("cancel",)),
-    ("contract term", ("contract", "warranty", "vertrag")),
-    ("response time", ("respon", "answer", "latency", "load", "react", "page", "result", "reply", "reaktion", "antwort", "refresh", "alert", "notif", "update")),
-    ("time to launch", ("launch", "live", "deadline", "deliver", "finish", "ready", "mvp", "pilot", "release", "start", "within", "build", "roll", "project", "fertig", "laufzeit", "in")),
-)  # fmt: skip
-_MONEY_MEANINGS = (
-    ("penalty", ("penalt", "fine ", "fined", "strafe", "vertragsstrafe")),
-    ("price", ("price", "fee", "subscription", "charge", "costs users", "preis", "gebühr")),
-    ("turnover", ("revenue", "turnover", "sales", "umsatz")),
-    ("budget", ("budget", "invest", "fund", "spend", "cost", "have", "kosten")),
-)
+
+class Meanings(BaseModel):
+    """The words of `catalog/knowledge/meanings.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    periods: dict[str, tuple[str, ...]]
+    money: dict[str, tuple[str, ...]]
+    availability: tuple[str, ...]
+    due: tuple[str, ...]
+    people: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+@cache
+def meanings() -> Meanings:
+    return Meanings.model_validate(read_knowledge("meanings.yaml"))
 
 
 def quantities(brief: Brief) -> tuple[Quantity, ...]:
@@ -75,21 +51,23 @@ def meaning(fact: Fact, brief: Brief) -> str:
     """What a number is about, from the words around it; `not said` where they do not tell."""
     around = brief.around(fact)
     if fact.kind == "money":
-        said = _said(around, _MONEY_MEANINGS)
+        said = _said(around, meanings().money)
         lone = sum(each.kind == "money" for each in brief.facts) == 1
         return said or ("budget" if lone and fact.per is None else "not said")
     if fact.kind == "duration":
         long = vocabulary().seconds[fact.unit or "year"] >= vocabulary().seconds["week"]
-        said = _said(around, _MEANINGS if long else _MEANINGS[:-1])
+        known = dict(meanings().periods)
+        if not long:
+            known.pop("time to launch")
+        said = _said(around, known)
         return said or ("not said" if long else "time limit")
     if fact.kind == "percentage":
-        available = ("uptime", "availab", "verfügbar", "sla", "service level")
-        return "availability" if any(word in around for word in available) else "share"
-    if fact.kind == "date":
-        due = ("launch", "live", "by ", "until", "deadline", "before", "start", "bis ", "ready")
         return (
-            "deadline" if any(word in f"{fact.text} {around}".lower() for word in due) else "date"
+            "availability" if any(word in around for word in meanings().availability) else "share"
         )
+    if fact.kind == "date":
+        stated = f"{fact.text} {around}".lower()
+        return "deadline" if any(word in stated for word in meanings().due) else "date"
     return "rate" if fact.per else "amount"
 
 
@@ -112,7 +90,9 @@ def time_to_launch(brief: Brief) -> Fact | None:
 
 def users(brief: Brief) -> Fact | None:
     """The largest stated number of people."""
-    found = [f for f in brief.facts if f.kind == "figure" and not f.per and _is(f, _PEOPLE_UNITS)]
+    found = [
+        f for f in brief.facts if f.kind == "figure" and not f.per and _is(f, meanings().people)
+    ]
     return max(found, key=lambda fact: fact.upper or fact.value or 0, default=None)
 
 
@@ -139,7 +119,11 @@ def _derive(brief: Brief) -> Iterator[Derived]:
     money, time, people = budget(brief), time_to_launch(brief), users(brief)
     amount = (money.upper or money.value or 0) if money else 0
     if money and time:
-        months = (time.value or 0) * vocabulary().seconds[time.unit or "month"] / _MONTH
+        months = (
+            (time.value or 0)
+            * vocabulary().seconds[time.unit or "month"]
+            / vocabulary().seconds["month"]
+        )
         if months >= 1:
             yield Derived(
                 statement=f"The budget allows about {number(round(amount / months))} {money.unit} "
@@ -154,7 +138,7 @@ def _derive(brief: Brief) -> Iterator[Derived]:
             arithmetic=f"{number(amount)} {money.unit} / {number(people.value)} = {number(each)} "
             f"{money.unit}",
         )
-    places = [f for f in brief.facts if f.kind == "figure" and _is(f, _PLACE_UNITS)]
+    places = [f for f in brief.facts if f.kind == "figure" and _is(f, meanings().places)]
     if people and people.value and len(places) == 1 and (places[0].value or 0) > 1:
         share = round(people.value / (places[0].value or 1))
         yield Derived(
@@ -177,15 +161,16 @@ def _derive(brief: Brief) -> Iterator[Derived]:
         yield Derived(
             statement=f"{level.text} availability leaves {number(down)} minutes of downtime in a "
             "month of 30 days.",
-            arithmetic=f"(100 - {number(level.value or 0)}) / 100 x 43,200 min = {number(down)} min",
+            arithmetic=f"(100 - {number(level.value or 0)}) / 100 x 43,200 min "
+            f"= {number(down)} min",
         )
 
 
-def _said(around: str, meanings: tuple[tuple[str, tuple[str, ...]], ...]) -> str | None:
+def _said(around: str, known: dict[str, tuple[str, ...]]) -> str | None:
     """The meaning whose word stands nearest to the number."""
     here = around.index("\u2063")
     nearest: tuple[int, str] | None = None
-    for name, words in meanings:
+    for name, words in known.items():
         for word in words:
             for spot in _spots(around, word):
                 distance = here - spot - len(word) if spot < here else spot - here

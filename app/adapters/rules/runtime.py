@@ -1,4 +1,4 @@
-"""Agents that run by rules: the same input gives the same output, and nothing leaves the process."""
+"""Agents that run by rules: same input, same output, and nothing leaves the process."""
 
 import asyncio
 import difflib

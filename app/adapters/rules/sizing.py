@@ -61,11 +61,11 @@ def _statements(brief: Brief) -> Iterator[SizingStatement]:
         yield SizingStatement(
             statement=f"{people.text} make about {number(round(peak, 1))} requests a second at the "
             f"peak: {instances} instances of the application, one of them to spare.",
-            arithmetic=f"{number(count)} x {_DAILY_SHARE:.0%} a day x {_REQUESTS_A_VISIT} requests / "
-            f"86,400 s x {_PEAK_FACTOR} = {number(round(peak, 1))}/s; at {_REQUESTS_AN_INSTANCE}/s "
-            "an instance",
-            assumption=f"{_DAILY_SHARE:.0%} come on a day, a visit makes {_REQUESTS_A_VISIT} requests, "
-            f"the peak is {_PEAK_FACTOR} times the average, an instance serves "
+            arithmetic=f"{number(count)} x {_DAILY_SHARE:.0%} a day x {_REQUESTS_A_VISIT} requests "
+            f"/ 86,400 s x {_PEAK_FACTOR} = {number(round(peak, 1))}/s; "
+            f"at {_REQUESTS_AN_INSTANCE}/s an instance",
+            assumption=f"{_DAILY_SHARE:.0%} come on a day, a visit makes {_REQUESTS_A_VISIT} "
+            f"requests, the peak is {_PEAK_FACTOR} times the average, an instance serves "
             f"{_REQUESTS_AN_INSTANCE} requests a second",
         )
     for rate in quantity_meanings.rates(brief):
@@ -83,6 +83,7 @@ def _statements(brief: Brief) -> Iterator[SizingStatement]:
         yield SizingStatement(
             statement=f"{level.text} leaves {number(down)} minutes a month: "
             + ("recovery must be automatic." if down < 60 else "recovery by hand is possible."),
-            arithmetic=f"43,200 min x (100 - {number(level.value or 0)}) / 100 = {number(down)} min",
+            arithmetic=f"43,200 min x (100 - {number(level.value or 0)}) / 100 "
+            f"= {number(down)} min",
             assumption="a month of 30 days, planned downtime included",
         )

@@ -76,8 +76,8 @@ def _style(components: tuple[Component, ...], sizing: Sizing) -> Style:
             name="Event-driven core beside a modular monolith",
             reason="Events come in bursts, late and repeated; a log between intake and processing "
             "absorbs them, and the rest stays one application",
-            alternative="One application that writes events directly - simpler, until the first burst "
-            "or replay",
+            alternative="One application that writes events directly - simpler, until the first "
+            "burst or replay",
         )
     size_known = (
         f"the computed peak of {sizing.peak_per_second:,.1f} requests a second needs no more"
@@ -95,7 +95,7 @@ def _style(components: tuple[Component, ...], sizing: Sizing) -> Style:
 def _questions(sizing: Sizing) -> Iterator[Question]:
     if not sizing.statements:
         yield Question(
-            question="How many people use it at the peak, and how often does the most frequent thing happen?",
-            why="Nothing could be sized; the design starts with the smallest that is safe to run",
+            question="How many people use it at the peak, and what happens how often?",
+            why="Nothing could be sized; the design starts with the least that is safe to run",
             topic="sizing",
         )

@@ -32,7 +32,7 @@ class Templates:
         self._environment = ImmutableSandboxedEnvironment(
             loader=ChoiceLoader([*own, FunctionLoader(_shipped)]),
             undefined=StrictUndefined,
-            autoescape=False,  # noqa: S701 - these are Markdown and code, never HTML
+            autoescape=False,  # these are Markdown and code, never HTML
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,

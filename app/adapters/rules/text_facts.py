@@ -19,9 +19,18 @@ _GROUPS: dict[FactKind, str] = {
     "date": "dates",
 }
 
-_PROHIBITION = r"must not|may not|shall not|cannot|can't|not allowed|forbidden|no longer|darf nicht|dürfen nicht|verboten|never"
-_OBLIGATION = r"must|shall|has to|have to|needs? to|is required|are required|mandatory|required to|comply|compliant|compliance|muss|müssen|verpflichtet|zwingend"
-_LIMIT = r"at least|at most|no more than|up to|maximum|minimum|within|only|mindestens|höchstens|maximal|nur"
+_PROHIBITION = (
+    "must not|may not|shall not|cannot|can't|not allowed|forbidden|no longer|never"
+    "|darf nicht|dürfen nicht|verboten"
+)
+_OBLIGATION = (
+    "must|shall|has to|have to|needs? to|is required|are required|mandatory|required to|comply"
+    "|compliant|compliance|muss|müssen|verpflichtet|zwingend"
+)
+_LIMIT = (
+    "at least|at most|no more than|up to|maximum|minimum|within|only"
+    "|mindestens|höchstens|maximal|nur"
+)
 ConstraintKind = Literal["prohibition", "obligation", "limit"]
 _KINDS: tuple[tuple[ConstraintKind, re.Pattern[str]], ...] = (
     ("prohibition", re.compile(rf"\b(?:{_PROHIBITION})\b", re.IGNORECASE)),

@@ -4,7 +4,8 @@ import re
 
 _ENDINGS = ("", "s", "es", "n", "en", "e", "ed", "ing")
 _RULED_OUT_AFTER = re.compile(
-    r"\s(?:does|do|is|are|will)(?:\s+not|n't)\s+(?:apply|be|needed|required|relevant|wanted|part|in scope)"
+    r"\s(?:does|do|is|are|will)(?:\s+not|n't)\s+"
+    r"(?:apply|be|needed|required|relevant|wanted|part|in scope)"
     r"|\s(?:is|are)\s+out of scope|\sgilt nicht"
 )
 _RULED_OUT = re.compile(
