@@ -5,9 +5,11 @@ from typing import Any
 
 from fastapi import Path
 
+from app.entrypoints.gateway.event_stream import POSITION
 from app.entrypoints.gateway.example_answers import EVENTS_AS_STREAM, SUBMITS
 from app.entrypoints.gateway.negotiation import EVENT_STREAM, JSON
 from app.entrypoints.gateway.problem_answers import answers
+from app.entrypoints.gateway.reading import IDEMPOTENCY_KEY
 from app.entrypoints.gateway.resources import (
     AgentList,
     AgentResource,
@@ -33,16 +35,19 @@ _LOCATION = {"description": "The task's own path.", "schema": _TEXT}
 _LINK = {"description": 'The next page, as `<path>; rel="next"`.', "schema": _TEXT}
 
 
-def _header(name: str, description: str, example: str) -> Mapping[str, Any]:
+def _header(
+    name: str, description: str, example: str, pattern: str | None = None
+) -> Mapping[str, Any]:
     text = {"name": name, "in": "header", "required": False, "description": description}
-    return {**text, "schema": {"type": "string"}, "example": example}
+    schema = {**_TEXT, "pattern": pattern} if pattern else _TEXT
+    return {**text, "schema": schema, "example": example}
 
 
 _PREFER = _header(
     "Prefer",
     "`wait=N` holds the answer back until the task has ended or asks for input, N seconds at "
     "most. What cannot be read is ignored.",
-    "wait=10",
+    "wait=5",
 )
 _IF_NONE_MATCH = _header("If-None-Match", "The ETag of what is known already.", '"4f3c"')
 _NOT_MODIFIED = {304: {"description": "What you have is what there is."}}
@@ -76,6 +81,7 @@ SUBMIT: Described = {
                 "Idempotency-Key",
                 "Makes a repeat safe: the same key and body give the task that came of the first.",
                 "order-4711",
+                IDEMPOTENCY_KEY,
             ),
             _PREFER,
             _header(
@@ -138,7 +144,9 @@ EVENTS: Described = {
         **answers(404, 406, 422, 503),
     },
     "openapi_extra": {
-        "parameters": [_header("Last-Event-ID", "Id of the last event already known.", "1.4")]
+        "parameters": [
+            _header("Last-Event-ID", "Id of the last event already known.", "1.4", POSITION)
+        ]
     },
 }
 

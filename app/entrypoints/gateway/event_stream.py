@@ -17,7 +17,8 @@ Position = tuple[int, int]
 
 START: Position = (0, 0)
 
-_POSITION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
+POSITION = r"^([0-9]{1,9})\.([0-9]{1,9})$"
+"""How the id of an event looks."""
 _OPENING = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0
@@ -26,7 +27,7 @@ _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0
 
 def position(text: str) -> Position | None:
     """The position an event id names, or None for what is no event id."""
-    match = _POSITION.fullmatch(text)
+    match = re.fullmatch(POSITION, text)
     return (int(match[1]), int(match[2])) if match else None
 
 

@@ -1,6 +1,7 @@
 """From a request to the task it asks for."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -15,7 +16,8 @@ from app.entrypoints.gateway.negotiation import JSON
 from app.entrypoints.gateway.problems import Problem, Violation, invalid, malformed
 from app.entrypoints.gateway.violations import in_body
 
-_LONGEST_KEY = 255
+IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
+"""1 to 255 printable ASCII characters."""
 _READ_SECONDS = 30.0
 """How long a client may take to send a body."""
 
@@ -45,8 +47,8 @@ def idempotency_key(request: Request) -> str | None:
     if len(set(keys)) > 1:
         raise invalid([Violation(header="Idempotency-Key", detail="is given more than once")])
     key = keys[0].strip()
-    if not 1 <= len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
-        detail = f"must be 1 to {_LONGEST_KEY} printable ASCII characters"
+    if not re.fullmatch(IDEMPOTENCY_KEY, key):
+        detail = "must be 1 to 255 printable ASCII characters"
         raise invalid([Violation(header="Idempotency-Key", detail=detail)])
     return key
 

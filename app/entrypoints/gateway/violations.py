@@ -6,18 +6,19 @@ from typing import Any
 
 from app.entrypoints.gateway.problems import Violation
 
-_IN_WORDS = {
+_OF_KIND = {
     "missing": "is missing",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "dict_type": "must be an object",
     "uuid_parsing": "must be a UUID",
 }
-_BY_PLACE = {
+IN_WORDS = {
     "input": "must be a text or an object",
     "id": "must be a UUID, such as 0192f0c1-7b2a-7c3d-8e4f-5a6b7c8d9e0f",
     "labels": "must be at most 32 pairs of a name (1 to 63 letters, digits and . _ / -, beginning "
     "with a letter or digit) and a text (256 characters at most)",
+    "after": "must be `<attempt>.<sequence>`, as in the id of an event: 1.4",
     "label": "must be `key:value`",
     "model": "must be `provider:name`, such as openai:gpt-4.1-mini",
 }
@@ -56,10 +57,10 @@ def _detail(error: Mapping[str, Any], place: tuple[str, ...], known: Iterable[st
     kind = error["type"]
     if kind == "extra_forbidden":
         return _unknown(place[-1], list(known))
-    if kind != "missing" and place and place[0] in _BY_PLACE:
-        return _BY_PLACE[place[0]]
-    if kind in _IN_WORDS:
-        return _IN_WORDS[kind]
+    if kind != "missing" and place and place[0] in IN_WORDS:
+        return IN_WORDS[place[0]]
+    if kind in _OF_KIND:
+        return _OF_KIND[kind]
     message: str = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return (message[:1].lower() + message[1:]).replace("should ", "must ", 1)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from app.domain.model.ids import TaskId
 from app.entrypoints.gateway import described
 from app.entrypoints.gateway.draining import Draining
-from app.entrypoints.gateway.event_stream import START, EventStream, Position, position
+from app.entrypoints.gateway.event_stream import POSITION, START, EventStream, Position, position
 from app.entrypoints.gateway.last_resort import HEAD
 from app.entrypoints.gateway.metrics import UNTIMED, GatewayMetrics
 from app.entrypoints.gateway.negotiation import EVENT_STREAM, JSON, chosen
@@ -20,8 +20,7 @@ from app.entrypoints.gateway.problems import Violation, invalid
 from app.entrypoints.gateway.resources import event_list_json
 from app.entrypoints.gateway.routes.tasks import known_id
 from app.entrypoints.gateway.services import GatewayServices
-
-_EXPECTED = "must be `<attempt>.<sequence>`, as in the id of an event: 1.4"
+from app.entrypoints.gateway.violations import IN_WORDS
 
 
 class EventQuery(BaseModel):
@@ -31,6 +30,7 @@ class EventQuery(BaseModel):
 
     after: str | None = Field(
         None,
+        pattern=POSITION,
         description="Id of the last event already known; the header `Last-Event-ID` precedes it.",
     )
 
@@ -75,9 +75,5 @@ def _after(request: Request, query: EventQuery) -> Position:
     if last := request.headers.get("last-event-id"):
         if after := position(last):
             return after
-        raise invalid([Violation(header="Last-Event-ID", detail=_EXPECTED)])
-    if query.after is None:
-        return START
-    if after := position(query.after):
-        return after
-    raise invalid([Violation(parameter="after", detail=_EXPECTED)])
+        raise invalid([Violation(header="Last-Event-ID", detail=IN_WORDS["after"])])
+    return (position(query.after) if query.after else None) or START
