@@ -2,7 +2,7 @@
 
 What is to be done in a transaction is a plain function of a SQLAlchemy connection. So SQLite can
 do all of it in one visit to a thread: a driver that visits one for every call, as aiosqlite does,
-needs four times as long for a small batch.
+needs many times as long for a small batch.
 """
 
 from abc import abstractmethod
