@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Sequence
+import random
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,12 +16,25 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.partitioner import murmur2
 
 from app.adapters.kafka.connection import KafkaConnection
 from app.domain.model.errors import PayloadTooLarge, PlatformError
 from app.ports.event_log import LogUnavailable
 
 log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=10_000)
+def _hashed(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def _partition(key: bytes | None, known: Sequence[int], led: Sequence[int]) -> int:
+    """The partition every other client would choose too; a task's key is hashed once only."""
+    if key is None:
+        return random.choice(led or known)  # noqa: S311  # nothing secret
+    return known[_hashed(key) % len(known)]
 
 
 class Acknowledgement(Awaitable[None]):
@@ -59,10 +74,8 @@ class Producer:
         deadline: float = 10.0,
         max_message_bytes: int | None = None,
     ) -> None:
-        self._settings: Callable[[], dict[str, Any]] = lambda: (
-            connection.producer_settings()
-            | ({"max_request_size": max_message_bytes} if max_message_bytes else {})
-        )
+        self._connection = connection
+        self._max_message_bytes = max_message_bytes or connection.max_message_bytes
         self._deadline = deadline
         self._producer: Any = None
         self._spoiled = False
@@ -130,7 +143,9 @@ class Producer:
             if self._spoiled:
                 await self._stop()
             if self._producer is None:
-                self._producer = await _started(self._settings())
+                settings = self._connection.producer_settings()
+                settings |= {"max_request_size": self._max_message_bytes, "partitioner": _partition}
+                self._producer = await _started(settings)
             return self._producer
 
     async def _stop(self) -> None:
