@@ -12,6 +12,7 @@ from app.adapters.crewai.answers import wish
 from app.adapters.crewai.outcome import CrewOutcome
 from app.adapters.crewai.results import ResultMaker
 from app.adapters.crewai.section import NAME, CrewSection, section_of
+from app.adapters.crewai.surroundings import writable_home
 from app.adapters.crewai.templates import render
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import InvalidAgent
@@ -143,4 +144,5 @@ def _rendered(section: CrewSection, spec: AgentSpec, task: TaskInput) -> CrewSec
 
 
 def _import_crewai() -> None:
-    import app.adapters.crewai.kickoff  # noqa: F401, PLC0415
+    with writable_home():
+        import app.adapters.crewai.kickoff  # noqa: F401, PLC0415

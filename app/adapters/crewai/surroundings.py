@@ -7,7 +7,8 @@ Left alone it sends usage statistics, replaces the signal handlers a worker shut
 
 import os
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _FIXED = {
@@ -19,21 +20,35 @@ _FIXED = {
 }
 
 
-def settle(environ: MutableMapping[str, str] = os.environ) -> None:
+def settle() -> None:
     """Set the variables; a storage folder somebody chose is kept."""
-    environ.update(_FIXED)
-    environ.setdefault("CREWAI_STORAGE_DIR", str(_scratch()))
-    homes = {"XDG_DATA_HOME": ".local/share", "XDG_CONFIG_HOME": ".config"}
-    for variable, usual in homes.items():
-        if not _writable(Path(environ.get(variable) or Path.home() / usual)):
-            environ[variable] = str(_scratch())
+    os.environ.update(_FIXED)
+    os.environ.setdefault("CREWAI_STORAGE_DIR", str(_scratch()))
+
+
+@contextmanager
+def writable_home() -> Iterator[None]:
+    """Lend CrewAI a home to write its key file to while it is imported, if ours is read-only."""
+    home = os.environ.get("HOME")
+    if home is None or _writable(Path(home, ".local", "share")):
+        yield
+        return
+    os.environ["HOME"] = str(_scratch())
+    try:
+        yield
+    finally:
+        os.environ["HOME"] = home
 
 
 def _scratch() -> Path:
     return Path(tempfile.gettempdir()) / f"crewline-crewai-{os.getuid()}"
 
 
-def _writable(folder: Path) -> bool:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+def _writable(home: Path) -> bool:
+    """Whether CrewAI can make its folder there, which it would do without asking."""
+    folder = home / "crewai"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
     return os.access(folder, os.W_OK)
