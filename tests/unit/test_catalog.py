@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Environment, StrictUndefined
+from pydantic import JsonValue
 
 from app.adapters.local.catalog import FileCatalog, compile_schema
 from app.adapters.memory.catalog import MemoryCatalog
@@ -146,3 +148,11 @@ def _seconds_for_a_hundred(check: object, value: str) -> float:
     for _ in range(100):
         check(value)
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("value", ["a shop", {"text": "a shop"}, {"query": "a shop"}])
+def test_every_shipped_instruction_renders_over_every_form_of_input(value: JsonValue) -> None:
+    environment = Environment(undefined=StrictUndefined)
+    for agent in FileCatalog().load():
+        template = environment.from_string(agent.spec.instructions)
+        assert "a shop" in template.render(input=value, parameters={"audience": "board"})

@@ -1,6 +1,10 @@
 """The business analyst on quite different texts."""
 
+import os
 import re
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -118,6 +122,24 @@ def test_an_unknown_domain_keeps_to_the_text() -> None:
     assert len([need for need in found["needs"] if need["kind"] in ("wish", "limit")]) >= 3
 
 
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("A library where members borrow books and pay for a late loan", "lending library"),
+        ("a walk along the river bank on a patient day, of course", None),
+        ("a restaurant's kitchen display", None),
+        ("an online shop for tea", "online shop"),
+    ],
+)
+def test_one_word_with_two_meanings_shows_no_domain(text: str, domain: str | None) -> None:
+    assert analysis(text)["domain"] == domain
+
+
+def test_a_yearly_amount_beside_it_does_not_hide_the_budget() -> None:
+    text = "We have 250,000 EUR for the first year and 40,000 EUR per year after it, 50,000 users"
+    assert "250,000 EUR / 50,000 = 5 EUR" in [s["arithmetic"] for s in analysis(text)["derived"]]
+
+
 def test_a_text_without_a_need_becomes_questions_and_nothing_else() -> None:
     found = analysis("The wind goes over the hill.")
     assert found["actors"] == found["capabilities"] == found["quantities"] == found["risks"] == []
@@ -151,3 +173,28 @@ def test_no_text_breaks_it(text: str) -> None:
     found = analysis(text)
     assert found["title"]
     assert not re.search(r"\d", text) or found["open_questions"]
+
+
+def test_the_longest_input_is_worked_out_quickly() -> None:
+    text = (f"{BIKES}. {HOSPITAL} {LOGISTICS}\n{GREENHOUSE}" * 20)[:20_000]
+    start = time.perf_counter()
+    analysis(text)
+    assert time.perf_counter() - start < 5
+
+
+def test_the_result_does_not_depend_on_how_python_hashes() -> None:
+    program = (
+        "import json, sys; from app.adapters.rules.procedures import PROCEDURES;"
+        "print([json.dumps(run(sys.argv[1], {}).output) for run in PROCEDURES.values()])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program, HOSPITAL],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(printed) == 1

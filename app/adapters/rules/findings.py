@@ -51,11 +51,14 @@ def capabilities(brief: Brief) -> tuple[Capability, ...]:
         known.setdefault(capability.key, capability)
     of_domain = {each.key for each in (brief.domain.capabilities if brief.domain else ())}
     chosen: list[tuple[KnownCapability, str | None]] = []
+    claimed: set[str] = set()  # words a capability of the domain already stands for
     for capability in known.values():
         evidence = brief.wording.find(capability.words)
-        if evidence is None and (
-            capability.key not in of_domain or brief.wording.rules_out(capability.words)
-        ):
+        if capability.key in of_domain:
+            if evidence is None and brief.wording.rules_out(capability.words):
+                continue
+            claimed.add((evidence or "").lower())
+        elif evidence is None or evidence.lower() in claimed:
             continue
         chosen.append((capability, evidence))
     ranked = sorted(chosen, key=lambda each: (each[1] is None, not each[0].core))

@@ -77,8 +77,9 @@ def derived(brief: Brief) -> tuple[Derived, ...]:
 
 def budget(brief: Brief) -> Fact | None:
     """The one amount of money that is a budget; None where there is none, or several."""
-    found = [f for f in brief.facts if f.kind == "money" and meaning(f, brief) == "budget"]
-    return found[0] if len(found) == 1 and found[0].per is None else None
+    amounts = [fact for fact in brief.facts if fact.kind == "money" and fact.per is None]
+    found = [fact for fact in amounts if meaning(fact, brief) == "budget"]
+    return found[0] if len(found) == 1 else None
 
 
 def time_to_launch(brief: Brief) -> Fact | None:

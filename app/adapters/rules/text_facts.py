@@ -24,7 +24,7 @@ _PROHIBITION = (
     "|darf nicht|dürfen nicht|verboten"
 )
 _OBLIGATION = (
-    "must|shall|has to|have to|needs? to|is required|are required|mandatory|required to|comply"
+    "must|shall|has to|have to|is required|are required|mandatory|required to|comply"
     "|compliant|compliance|muss|müssen|verpflichtet|zwingend"
 )
 _LIMIT = (
