@@ -114,6 +114,20 @@ async def test_a_context_too_long_fails_with_tools_too_and_spares_the_process(
     assert len(model_server.seen) == 1
 
 
+async def test_a_failure_is_told_once_and_neither_logged_nor_printed(
+    runtime: CrewAIRuntime,
+    model_server: ModelServer,
+    context: RecordingContext,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    model_server.script(overloaded())
+    with pytest.raises(RunFailed):
+        await runtime.run(agent("crewai"), task(), context)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
+    assert capfd.readouterr() == ("", "")
+
+
 async def test_no_answer_in_time_is_unreachable(
     model_server: ModelServer, context: RecordingContext
 ) -> None:
@@ -211,6 +225,11 @@ def test_an_unknown_tool_is_refused_at_start(runtime: CrewAIRuntime) -> None:
 def test_an_agent_without_any_model_is_refused_at_start(chat_models: LangChainChatModels) -> None:
     with pytest.raises(InvalidAgent, match="CREWLINE_WORKER__MODEL"):
         CrewAIRuntime(chat_models, None, {}).check(agent("crewai"))
+
+
+def test_a_model_without_a_provider_is_refused_at_start(chat_models: LangChainChatModels) -> None:
+    with pytest.raises(InvalidAgent, match="write provider:name"):
+        CrewAIRuntime(chat_models, "gpt-4.1-mini", {}).check(agent("crewai"))
 
 
 def test_a_missing_key_is_told_in_one_line() -> None:

@@ -26,14 +26,14 @@ def wish(schema: Schema) -> str:
 
 
 def read(text: str, schema: Schema) -> JsonValue:
-    """The value in the text; raise `DoesNotFit`."""
-    try:
-        value = next(_values(text))
-    except StopIteration:
-        raise DoesNotFit("it is not JSON") from None
-    if wrong := _violations(value, schema):
-        raise DoesNotFit("; ".join(wrong))
-    return value
+    """The first value in the text that fits; raise `DoesNotFit` about the first there is."""
+    wrong: list[str] = []
+    for value in _values(text):
+        violations = _violations(value, schema)
+        if not violations:
+            return value
+        wrong = wrong or violations
+    raise DoesNotFit("; ".join(wrong) or "it is not JSON")
 
 
 def mending(text: str, schema: Schema, wrong: str) -> str:

@@ -19,7 +19,7 @@ from app.domain.model.errors import InvalidAgent
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
-from app.ports.chat_model import ChatModels, Model, ModelFailed
+from app.ports.chat_model import ChatModels, Model, ModelFailed, UnknownModel
 from app.ports.tools import Tool
 
 
@@ -50,15 +50,24 @@ class CrewAIRuntime(AgentRuntime):
         if unknown := sorted(wanted - set(self._tools)):
             known = ", ".join(sorted(self._tools)) or "none"
             raise InvalidAgent(f"{spec.name} uses {', '.join(unknown)}; the tools are: {known}")
-        if section.factory is None and self.model_for(spec) is None:
+        self._check_model(spec, section)
+        try:
+            Draft202012Validator.check_schema(spec.output_schema)
+        except SchemaError as error:
+            raise InvalidAgent(f"{spec.name}: output_schema: {error.message}") from error
+
+    def _check_model(self, spec: AgentSpec, section: CrewSection) -> None:
+        model = self.model_for(spec)
+        if model is None and section.factory is None:
             raise InvalidAgent(
                 f"{spec.name} needs a chat model: set CREWLINE_WORKER__MODEL, "
                 "as in openai:gpt-4.1-mini, or `model` in the agent's file"
             )
         try:
-            Draft202012Validator.check_schema(spec.output_schema)
-        except SchemaError as error:
-            raise InvalidAgent(f"{spec.name}: output_schema: {error.message}") from error
+            if model:
+                self._models.missing_keys(model)
+        except UnknownModel as error:
+            raise InvalidAgent(f"{spec.name}: {error.message}") from error
 
     def model_for(self, spec: AgentSpec, task: TaskInput | None = None) -> Model | None:
         """The model a run uses: the task's, else the agent's, else the worker's."""
