@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from app.adapters.kafka.connection import KafkaConnection, quiet_first_use
 from app.adapters.kafka.event_log import KafkaEventLog
@@ -65,3 +66,31 @@ async def read_records(
         return records
     finally:
         await consumer.stop()
+
+
+class _NoText(str):
+    """A header's name whose bytes are no UTF-8."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff\xfe"
+
+
+async def send_unreadable(connection: KafkaConnection, topic: str, values: list[bytes]) -> None:
+    """Send one batch whose second record has a header that no reader can name."""
+    producer = AIOKafkaProducer(**connection.producer_settings() | {"enable_idempotence": False})
+    await producer.start()
+    batch = producer.create_batch()
+    batch._builder = _DefaultRecordBatchBuilderPy(  # the one that takes any name
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=0,
+        batch_size=100_000,
+    )
+    for number, value in enumerate(values):
+        headers = [(_NoText("x"), b"")] if number == 1 else []
+        batch.append(key=b"k", value=value, timestamp=None, headers=headers)
+    await (await producer.send_batch(batch, topic, partition=0))
+    await producer.stop()

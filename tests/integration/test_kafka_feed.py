@@ -17,7 +17,12 @@ from app.adapters.kafka.topics import Topics
 from app.ports.event_log import Shard
 from tests.builders import ANALYST, completed, started, submitted
 from tests.contracts.event_feed import PATIENCE, EventFeedContract, OpenFeed, Views
-from tests.integration.on_kafka import KafkaTopics, OnKafka, OnTheEmbeddedBroker
+from tests.integration.on_kafka import (
+    KafkaTopics,
+    OnKafka,
+    OnTheEmbeddedBroker,
+    send_unreadable,
+)
 
 
 class FeedOnKafka(KafkaTopics, EventFeedContract):
@@ -46,6 +51,22 @@ class FeedOnKafka(KafkaTopics, EventFeedContract):
             while feed.passed_over < 3:
                 assert views.save(await anext(batches))
         assert feed.passed_over == 3
+
+    async def test_a_record_no_client_can_read_stops_nobody(
+        self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog
+    ) -> None:
+        topic = topics.commands(ANALYST)
+        values = [b'{"input": "before"}', b'{"input": "unreadable"}', b'{"input": "lost with it"}']
+        await send_unreadable(connection, topic, values)
+        await send_unreadable(connection, topic, [b'{"input": "between"}', b"unreadable again"])
+        for number in range(20):
+            await log.publish(submitted(f"t-{number}", "after"))
+        feed = KafkaEventFeed(connection, topics, None)
+        views = await Views().follow(feed, 22)
+        read = [getattr(message, "input", "") for message in views.read]
+        assert sorted(read) == [*["after"] * 20, "before", "between"]
+        assert feed.passed_over == 2
+        assert sum(views.stored.values()) == 25
 
     async def test_a_new_agents_tasks_are_read_without_a_restart(
         self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog

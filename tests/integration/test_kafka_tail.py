@@ -7,15 +7,31 @@ from app.adapters.kafka.event_log import KafkaEventLog
 from app.adapters.kafka.provisioning import apply, plan
 from app.adapters.kafka.result_tail import KafkaResultTail
 from app.adapters.kafka.topics import Topics
-from tests.builders import completed
+from tests.builders import completed, task_id
 from tests.contracts.result_tail import OpenTail, ResultTailContract, heard
-from tests.integration.on_kafka import KafkaTopics, OnKafka, OnTheEmbeddedBroker
+from tests.integration.on_kafka import (
+    KafkaTopics,
+    OnKafka,
+    OnTheEmbeddedBroker,
+    send_unreadable,
+)
 
 
 class TailOnKafka(KafkaTopics, ResultTailContract):
     @pytest.fixture
     def open_tail(self, connection: KafkaConnection, topics: Topics) -> OpenTail:
         return lambda: KafkaResultTail(connection, topics)
+
+    async def test_a_record_no_client_can_read_stops_nobody(
+        self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog
+    ) -> None:
+        tail = KafkaResultTail(connection, topics)
+        await tail.ready()
+        await send_unreadable(connection, topics.results, [b"{}", b"{}", b"{}"])
+        names = [f"t-{number}" for number in range(20)]
+        for name in names:
+            await log.publish(completed(name))
+        assert {event.task_id for event in await heard(tail, 20)} == set(map(task_id, names))
 
 
 class TestTailOnKafka(OnKafka, TailOnKafka):

@@ -6,17 +6,17 @@ its lag: nothing is ever read from there.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
-from typing import TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection, Settings
 from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
+from app.adapters.kafka.unreadable import Records, read_around
 from app.ports.event_log import (
     Batch,
     EventFeed,
@@ -27,8 +27,6 @@ from app.ports.event_log import (
     StoredOffsets,
 )
 from app.ports.task_queue import Undecodable
-
-Records: TypeAlias = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
 _POLL_SECONDS = 0.2
 _AFTER_AN_ERROR = 1.0
@@ -74,6 +72,7 @@ class KafkaEventFeed(EventFeed):
                         await self._show_progress(consumer)
                 except (KafkaError, IllegalStateError) as error:
                     _log.warning("reading the log failed, trying again: %r", error)
+                    self._rewound = True  # what was read of other partitions is gone
                     await asyncio.sleep(_AFTER_AN_ERROR)
                     continue
                 if batch is not None:
@@ -97,15 +96,20 @@ class KafkaEventFeed(EventFeed):
     # --- reading
 
     async def _next(self, consumer: AIOKafkaConsumer) -> Batch | None:
-        records: Records = await consumer.getmany(
-            timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._at_once
-        )
+        skipped: dict[TopicPartition, int] = {}
+        try:
+            records: Records = await consumer.getmany(
+                timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._at_once
+            )
+        except UnicodeDecodeError:
+            records, skipped = await read_around(consumer, self._stored)
+            self.passed_over += len(skipped)
         if not self._rewound and consumer.assignment() != self._stored.keys():
             self._rewound = True
         if self._rewound:
             return None  # what was read from before we were at the stored offsets
-        after = {name: batch[-1].offset + 1 for name, batch in records.items()}
-        if not records:
+        after = {name: batch[-1].offset + 1 for name, batch in records.items()} | skipped
+        if not after:
             after = await self._unseen(consumer)
         if not after or self._rewound:
             return None

@@ -11,6 +11,7 @@ from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
+from app.adapters.kafka.unreadable import Records, read_around
 from app.domain.model.events import ResultEvent
 from app.ports.event_log import ResultTail
 
@@ -52,18 +53,20 @@ class KafkaResultTail(ResultTail):
         try:
             while True:
                 try:
-                    records = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
+                    records = await self._read(consumer)
                     if consumer.assignment() != self._positions.keys():
-                        self._widen(consumer)
+                        self._go_on(consumer)
                         continue
                 except (KafkaError, IllegalStateError) as error:
                     _log.warning("reading %s failed, trying again: %r", self._topic, error)
                     await asyncio.sleep(_AFTER_AN_ERROR)
+                    self._go_on(consumer)  # what was read of other partitions is gone
                     continue
                 if not records:
                     self._begin_anew(consumer)
                 for partition, batch in records.items():
-                    self._positions[partition] = batch[-1].offset + 1
+                    following = batch[-1].offset + 1
+                    self._positions[partition] = max(following, self._positions[partition])
                     for record in batch:
                         event = self._codec.event(record)
                         if isinstance(event, ResultEvent):
@@ -78,8 +81,16 @@ class KafkaResultTail(ResultTail):
         self._positions = await ends_of(consumer, consumer.assignment(), self._connection)
         self._seek(consumer)
 
-    def _widen(self, consumer: AIOKafkaConsumer) -> None:
-        """Take in partitions that were added, from their start; the others lost their place."""
+    async def _read(self, consumer: AIOKafkaConsumer) -> Records:
+        try:
+            records: Records = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
+        except UnicodeDecodeError:
+            records, behind = await read_around(consumer, self._positions)
+            self._positions |= behind
+        return records
+
+    def _go_on(self, consumer: AIOKafkaConsumer) -> None:
+        """Go on from where we are, and with partitions that were added from their start."""
         assigned = consumer.assignment()
         self._positions = {name: self._positions.get(name, 0) for name in assigned}
         self._seek(consumer)
