@@ -63,7 +63,10 @@ def test_a_home_that_cannot_be_written_is_no_obstacle() -> None:
     assert python(WARM + told, HOME="/proc/nobody") == "warm\n/proc/nobody\n"
 
 
-@pytest.mark.parametrize("module", ["app.adapters.crewai.runtime", "app.ports.chat_model"])
+@pytest.mark.parametrize(
+    "module",
+    ["app.adapters.crewai.runtime", "app.adapters.langchain.providers", "app.ports.chat_model"],
+)
 def test_what_a_worker_needs_at_start_loads_neither_crewai_nor_langchain(module: str) -> None:
     code = f"import {module}, sys; print([m for m in ('crewai', 'langchain') if m in sys.modules])"
     assert python(code) == "[]\n"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.langchain.providers import missing_keys
 from app.ports.chat_model import (
     ChatMessage,
     ChatRequest,
@@ -206,6 +207,8 @@ async def test_a_model_nobody_serves_is_unknown(model: str) -> None:
 async def test_a_missing_key_is_named_before_anything_is_sent() -> None:
     chat_models = LangChainChatModels(environ={})
     assert chat_models.missing_keys(OPENAI) == ("OPENAI_API_KEY",)
+    assert missing_keys(OPENAI, {}) == ("OPENAI_API_KEY",)
+    assert missing_keys(OPENAI, {"OPENAI_API_KEY": "x"}) == ()
     assert chat_models.missing_keys("azure_openai:x") == (
         "AZURE_OPENAI_API_KEY",
         "AZURE_OPENAI_ENDPOINT",

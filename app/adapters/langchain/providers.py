@@ -1,6 +1,7 @@
 """What we know about the providers: their keys, their addresses, their wishes at construction."""
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -84,6 +85,12 @@ class Providers:
             return "ollama", {"base_url": url}
         dialect = {"base_url": f"{url}/v1", "api_key": "ollama", "stream_usage": True}
         return "openai", dialect
+
+
+def missing_keys(model: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The variables this model needs and has not got; asking loads no part of LangChain."""
+    provider, _ = split(model)
+    return Providers(environ, {}).missing_keys(provider)
 
 
 def split(model: str) -> tuple[str, str]:
