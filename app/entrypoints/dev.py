@@ -37,7 +37,7 @@ def run(settings: Settings, *, broker: str, kafka_port: int, data: Path) -> int:
     async def main(stop: Stop) -> None:
         async with AsyncExitStack() as stack:
             started = await stack.enter_async_context(_started(settings, broker, data))
-            store = await stack.enter_async_context(open_store(settings))
+            store = await stack.enter_async_context(open_store(settings, up_to_date=True))
             await started.provision(catalog_of(settings), apply=True)
             if started.forgets:
                 await _go_on(started, store)

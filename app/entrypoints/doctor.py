@@ -79,7 +79,7 @@ async def _broker(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _store(settings: Settings) -> Finding:
     try:
-        async with open_store(settings) as store:
+        async with open_store(settings, up_to_date=True) as store:
             await store.status.ping()
     except (PlatformError, OSError, ValueError) as error:
         return Finding(

@@ -16,7 +16,7 @@ def run(settings: Settings) -> int:
     """Project until asked to stop; what was not stored is read again."""
 
     async def main(stop: Stop) -> None:
-        async with open_store(settings) as store:
+        async with open_store(settings, up_to_date=True) as store:
             await serve(settings, broker_of(settings), store, stop)
 
     return run_until_stopped(main)

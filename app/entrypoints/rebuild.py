@@ -33,7 +33,7 @@ def run(settings: Settings, *, check: bool, as_json: bool) -> int:
 
 
 async def _rebuild(settings: Settings, broker: Broker) -> int:
-    async with open_store(settings) as store:
+    async with open_store(settings, up_to_date=True) as store:
         await store.views.clear()
         return await _replay(settings, broker, store)
 
@@ -43,7 +43,10 @@ async def _compare(settings: Settings, broker: Broker) -> int:
     with tempfile.TemporaryDirectory() as folder:
         aside = StoreSettings.model_validate({"url": f"sqlite:///{Path(folder) / 'views.db'}"})
         beside = settings.model_copy(update={"store": aside})
-        async with open_store(settings) as live, open_store(beside) as anew:
+        async with (
+            open_store(settings, up_to_date=True) as live,
+            open_store(beside, up_to_date=True) as anew,
+        ):
             await _replay(settings, broker, anew)
             return len(set(await live.dump()) ^ set(await anew.dump()))
 

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Claim, Engine, Handler, Limits
 from app.adapters.kafka.group_offsets import GroupOffsets
+from tests.integration.on_kafka import send_unreadable
 from tests.waiting import until, until_true
 
 pytestmark = pytest.mark.kafka
@@ -271,3 +272,22 @@ async def test_progress_is_committed_while_work_goes_on(
         await until_true(all_but_the_first_done)
         snapshot = (await committed([partition]))[partition]
         assert (snapshot.position, dict(snapshot.running)) == (0, {0: 1})
+
+
+async def test_a_record_the_library_cannot_read_does_not_stop_the_others(
+    kafka: str,
+    engine: StartEngine,
+    topic: str,
+    produce: Callable[..., Awaitable[None]],
+) -> None:
+    seen: list[str] = []
+
+    async def note(claim: Claim) -> None:
+        seen.append(value_of(claim))
+
+    await produce({"before": None})
+    await send_unreadable(KafkaConnection(kafka), topic, [b"same batch", b"unreadable"])
+    await produce({"after": None})
+    async with engine(note):
+        await until(lambda: seen == ["before", "same batch", "after"])
+

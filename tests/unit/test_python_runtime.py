@@ -80,6 +80,8 @@ def mine(name: str) -> AgentSpec:
 
 
 class TestPythonRuntime(AgentRuntimeContract):
+    tells_its_steps = False
+
     @pytest.fixture
     def runtime(self) -> AgentRuntime:
         return PythonRuntime()

@@ -18,6 +18,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from app.adapters.kafka.assignment import Assignment, ReadCommits
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.lanes import Lanes
+from app.adapters.kafka.unreadable import read_around
 
 _POLL_SECONDS = 0.2
 _AFTER_A_POLL_ERROR = 0.5
@@ -136,6 +137,8 @@ class Engine:
             try:
                 self._pause_all_but(wanted)
                 records = await self._fetch(wanted, room)
+            except UnicodeDecodeError:
+                records = await self._read_around(wanted)
             except (KafkaError, IllegalStateError) as error:
                 _log.warning("polling failed, trying again: %r", error)
                 await asyncio.sleep(_AFTER_A_POLL_ERROR)
@@ -178,6 +181,21 @@ class Engine:
                 await self._room.wait()
         # a poll that can return nothing: it only tells the group that we are alive
         records = await self._consumer.getmany(_NO_PARTITION, timeout_ms=0)
+        return records
+
+    async def _read_around(
+        self, wanted: list[TopicPartition]
+    ) -> Mapping[TopicPartition, list[Record]]:
+        try:
+            positions = {
+                name: following
+                if (following := self._partitions[name].offsets.next) is not None
+                else await self._consumer.position(name)
+                for name in wanted
+            }
+            records, _ = await read_around(self._consumer, positions)
+        except (KafkaError, IllegalStateError, KeyError):
+            return {}  # the partitions changed meanwhile: the next poll finds it again
         return records
 
     async def _take(self, partition: Partition, batch: list[Record]) -> None:

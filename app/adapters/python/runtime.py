@@ -35,20 +35,13 @@ class PythonRuntime(AgentRuntime):
 
     async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
         run = self._callable(spec)
-        activity = await context.begin("agent", spec.name)
-        error: str | None = "canceled"
         try:
-            result = _as_result(await _call(run, task, context))
-            error = None
-        except RunFailed as failure:
-            error = failure.message
+            return _as_result(await _call(run, task, context))
+        except RunFailed:
             raise
         except Exception as failure:
-            error = f"{type(failure).__name__}: {failure}"
-            raise RunFailed("agent-error", error, retryable=False) from failure
-        finally:
-            await context.end(activity, error=error)
-        return result
+            said = f"{type(failure).__name__}: {failure}"
+            raise RunFailed("agent-error", said, retryable=False) from failure
 
     def _callable(self, spec: AgentSpec) -> AgentCallable:
         settings = spec.runtimes.get(self.name)

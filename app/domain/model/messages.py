@@ -7,13 +7,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 
 def _in_utc_milliseconds(at: datetime) -> datetime:
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    if at.tzinfo is not UTC:
+        try:
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("lies before the first or after the last year there is") from error
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def rfc3339(at: datetime) -> str:
     """A time as we write it everywhere: RFC 3339, UTC, milliseconds."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[:-6] + "Z"  # instead of +00:00
 
 
 Timestamp = Annotated[
@@ -27,7 +33,7 @@ Timestamp = Annotated[
 class Value(BaseModel):
     """An immutable part of a message. Fields a newer version added are kept and ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Message(Value):

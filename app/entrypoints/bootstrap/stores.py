@@ -1,13 +1,11 @@
 """Where the views are: SQLite or PostgreSQL."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from app.adapters.sql.dump import dump
-from app.adapters.sql.migrate import migrate
+from app.adapters.sql.database import Database
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
@@ -21,17 +19,29 @@ class Store:
 
     status: StatusStore
     views: ViewStore
-    dump: Callable[[], Awaitable[list[str]]]
-    """Every row as a line: equal lines, equal views."""
+    _database: Database
+
+    async def dump(self) -> list[str]:
+        """Every row as a line: equal lines, equal views."""
+        from app.adapters.sql.dump import dump  # noqa: PLC0415  seldom needed
+
+        return await dump(self._database)
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Bring the tables up to date and open them; raise `StoreUnavailable` where that fails."""
+async def open_store(settings: Settings, *, up_to_date: bool = False) -> AsyncIterator[Store]:
+    """Open the views; raise `StoreUnavailable` where that fails.
+
+    `up_to_date` makes the tables and brings them up to date first: for all but those processes
+    that must be back at work in a moment.
+    """
     url = settings.store.url.get_secret_value()
     scheme, _, path = url.partition(":///")
     if scheme.startswith("sqlite"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    await migrate(url)
+    if up_to_date:
+        from app.adapters.sql.migrate import migrate  # noqa: PLC0415  slow to load
+
+        await migrate(url)
     async with open_database(url) as database:
-        yield Store(SqlStatusStore(database), SqlViewStore(database), partial(dump, database))
+        yield Store(SqlStatusStore(database), SqlViewStore(database), database)

@@ -46,7 +46,7 @@ def run(settings: Settings) -> int:
     refuse_taken(settings.gateway)
 
     async def main(stop: Stop) -> None:
-        async with open_store(settings) as store:
+        async with open_store(settings, up_to_date=True) as store:
             await serve(settings, broker_of(settings), store, stop, asyncio.Event())
 
     return run_until_stopped(main)

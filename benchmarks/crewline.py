@@ -1,0 +1,122 @@
+"""Crewline measured from outside: over HTTP, from topic to result, and from topic to view."""
+
+import asyncio
+import sqlite3
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from benchmarks.echo import payload
+from benchmarks.load import Latencies, open_loop
+from tests.e2e.fleet import Fleet
+
+AGENT = "noop"
+PROCESSES = ("gateway", "worker", "projector")
+
+
+class Crewline:
+    """A fleet of one gateway, one worker and one projector."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._commands = f"{fleet.prefix}.commands.{AGENT}"
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Crewline"]:
+        made = self.fleet.run("topics", "apply")
+        if made.returncode:
+            raise RuntimeError(made.stderr)
+        for process in PROCESSES:
+            self.fleet.start(process)
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+        self._http = httpx.AsyncClient(base_url=self.fleet.url, timeout=60, limits=limits)
+        self._producer = AIOKafkaProducer(bootstrap_servers=self.fleet.kafka, acks="all")
+        consumer = AIOKafkaConsumer(
+            f"{self.fleet.prefix}.results", bootstrap_servers=self.fleet.kafka
+        )
+        await self._producer.start()
+        await consumer.start()
+        reading = asyncio.create_task(self._read(consumer))
+        try:
+            await self.fleet.ready()
+            await asyncio.wait_for(self.produce_and_wait(), 60)
+            yield self
+        finally:
+            reading.cancel()
+            await consumer.stop()
+            await self._producer.stop()
+            await self._http.aclose()
+            for process in PROCESSES:
+                await self.fleet.stop(process)
+
+    # --- one request of each kind
+
+    async def accept(self) -> None:
+        answer = await self._http.post("/v1/tasks", json=self._body())
+        if answer.status_code != 202:
+            raise RuntimeError(answer.text)
+
+    async def submit_and_wait(self) -> None:
+        headers = {"prefer": "wait=30"}
+        answer = await self._http.post("/v1/tasks", json=self._body(), headers=headers)
+        if answer.status_code != 200 or answer.json()["state"] != "completed":
+            raise RuntimeError(answer.text)
+
+    async def produce_and_wait(self) -> None:
+        task_id = str(uuid.uuid4())
+        ended = self._waiting[task_id] = asyncio.get_running_loop().create_future()
+        await self._producer.send_and_wait(self._commands, _task(), key=task_id.encode())
+        await ended
+
+    # --- what is measured
+
+    async def http_accept(self, seconds: float) -> Latencies:
+        return await open_loop(lambda _: self.accept(), seconds=seconds)
+
+    async def http_to_result(self, seconds: float) -> Latencies:
+        return await open_loop(lambda _: self.submit_and_wait(), seconds=seconds)
+
+    async def produce_to_result(self, seconds: float) -> Latencies:
+        return await open_loop(lambda _: self.produce_and_wait(), seconds=seconds)
+
+    async def to_the_view(self, tasks: int) -> float:
+        """No-op tasks a second, from the first produce until all are completed in the view."""
+        before = self._completed()
+        began = time.perf_counter()
+        for _ in range(tasks):
+            await self._producer.send(
+                self._commands, _task(), key=uuid.uuid4().bytes.hex().encode()
+            )
+        await self._producer.flush()
+        while (done := self._completed() - before) < tasks:
+            if time.perf_counter() - began > 120:
+                break
+            await asyncio.sleep(0.05)
+        return done / (time.perf_counter() - began)
+
+    def _completed(self) -> int:
+        path = Path(self.fleet.store.partition(":///")[2])
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as views:
+            query = "SELECT count(*) FROM crewline_tasks WHERE state = 'completed'"
+            return int(views.execute(query).fetchone()[0])
+
+    def _body(self) -> dict[str, object]:
+        return {"agent": AGENT, "input": "x" * 400}
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        async for record in consumer:
+            kind = dict(record.headers).get("ce_type", b"")
+            if kind.startswith(b"crewline.task.completed"):
+                ended = self._waiting.pop(record.key.decode(), None)
+                if ended and not ended.done():
+                    ended.set_result(None)
+
+
+def _task() -> bytes:
+    return payload("task", input="do nothing")
