@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,18 +31,23 @@ def new_fleet(folder: Path, kafka: str, store: str | None = None) -> Fleet:
 
 
 @contextmanager
-def standing(fleet: Fleet, processes: Collection[str] = EVERYTHING) -> Iterator[Fleet]:
-    """Topics made, these processes started and, where there is a gateway, ready."""
+def standing(fleet: Fleet, *processes: str) -> Iterator[Fleet]:
+    """The fleet with its topics made and these processes running, the gateway ready."""
     try:
         made = fleet.run("topics", "apply")
         assert made.returncode == 0, made.stderr
-        for process in processes:
-            fleet.start(process)
-        if "gateway" in processes:
-            asyncio.run(fleet.ready())
+        start(fleet, *processes)
         yield fleet
     finally:
         fleet.close()
+
+
+def start(fleet: Fleet, *processes: str) -> None:
+    """Start these processes; return once the gateway, where it is one of them, is ready."""
+    for process in processes:
+        fleet.start(process)
+    if "gateway" in processes:
+        asyncio.run(fleet.ready())
 
 
 @dataclass(frozen=True)

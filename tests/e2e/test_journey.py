@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.e2e.fleet import Fleet
-from tests.e2e.outside import Headers, Json, Outside, Read, new_fleet, outside, standing
+from tests.e2e.outside import EVERYTHING, Headers, Json, Outside, Read, new_fleet, outside, standing
 
 pytestmark = pytest.mark.kafka
 
@@ -19,7 +19,8 @@ TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 
 @pytest.fixture(scope="module")
 def fleet(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with standing(new_fleet(tmp_path_factory.mktemp("journey"), kafka)) as fleet:
+    fleet = new_fleet(tmp_path_factory.mktemp("journey"), kafka)
+    with standing(fleet, *EVERYTHING):
         yield fleet
 
 
