@@ -1,12 +1,13 @@
 """How facts travel: what a log promises, not how it keeps the promise."""
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from app.domain.model.errors import Unavailable
 from app.domain.model.events import ResultEvent
+from app.domain.model.ids import TaskId
 from app.domain.model.messages import Message
 
 
@@ -91,5 +92,8 @@ class ResultTail(Protocol):
     """Hears every result event appended from now on, on every process that listens."""
 
     @abstractmethod
-    def results(self) -> AsyncIterator[ResultEvent]:
-        """Yield result events as they come; none of those appended before the first `anext`."""
+    def results(self, wanted: Callable[[TaskId], bool]) -> AsyncIterator[ResultEvent]:
+        """Yield the result events of wanted tasks as they come.
+
+        None of those appended before the first `anext`. `wanted` is asked for each of them.
+        """

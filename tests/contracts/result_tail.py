@@ -8,13 +8,14 @@ from typing import Protocol
 import pytest
 
 from app.domain.model.events import ResultEvent
+from app.domain.model.ids import TaskId
 from app.ports.event_log import EventLog
-from tests.builders import completed, progressed, started, submitted, token
+from tests.builders import completed, progressed, started, submitted, task_id, token
 
 
 class Tail(Protocol):
     async def ready(self) -> None: ...
-    def results(self) -> AsyncIterator[ResultEvent]: ...
+    def results(self, wanted: Callable[[TaskId], bool]) -> AsyncIterator[ResultEvent]: ...
 
 
 OpenTail = Callable[[], Tail]
@@ -57,6 +58,13 @@ class ResultTailContract:
             await log.publish(message)
         assert await heard(tail, 1) == [completed()]
 
+    async def test_only_wanted_tasks_are_heard(self, log: EventLog, open_tail: OpenTail) -> None:
+        tail = open_tail()
+        await tail.ready()
+        for name in ("other", "mine"):
+            await log.publish(completed(name))
+        assert await heard(tail, 1, wanted=task_id("mine").__eq__) == [completed("mine")]
+
     async def test_every_listener_hears_everything(
         self, log: EventLog, open_tail: OpenTail
     ) -> None:
@@ -80,9 +88,15 @@ class ResultTailContract:
         assert await heard(tail, 1) == [completed(sequence=3)]
 
 
-async def heard(tail: Tail, count: int) -> list[ResultEvent]:
+def everyones(_: TaskId) -> bool:
+    return True
+
+
+async def heard(
+    tail: Tail, count: int, wanted: Callable[[TaskId], bool] = everyones
+) -> list[ResultEvent]:
     events: list[ResultEvent] = []
-    async with asyncio.timeout(30), aclosing(tail.results()) as results:  # type: ignore[type-var]
+    async with asyncio.timeout(30), aclosing(tail.results(wanted)) as results:  # type: ignore[type-var]
         async for event in results:
             events.append(event)
             if len(events) == count:

@@ -20,7 +20,7 @@ _PAUSE = 0.2
 _log = logging.getLogger(__name__)
 
 
-class Assignment(ConsumerRebalanceListener):
+class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     def __init__(
         self,
         consumer: AIOKafkaConsumer,

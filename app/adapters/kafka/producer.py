@@ -109,14 +109,15 @@ class Producer:
     ) -> Acknowledgement:
         """Take a record, in order; raise `PayloadTooLarge` or `LogUnavailable` where that fails."""
         until = asyncio.get_running_loop().time() + self._deadline
+        record = {"key": key, "headers": headers, "partition": partition}
+        producer = self._producer
         try:
-            async with asyncio.timeout_at(until):
-                producer = self._producer
-                if producer is None or self._spoiled:
+            if producer is None or self._spoiled or not _knows(producer, topic):
+                async with asyncio.timeout_at(until):
                     producer = await self._usable()
-                sent = await producer.send(
-                    topic, value, key=key, headers=headers, partition=partition
-                )
+                    sent = await producer.send(topic, value, **record)
+            else:  # what may still hold it up, a full batch, ends with the request's timeout
+                sent = await producer.send(topic, value, **record)
         except UnknownTopicOrPartitionError as error:
             missing = f"the topic {topic} does not exist; `crewline topics apply` makes it"
             raise LogUnavailable(missing, retry_after=10) from error
@@ -159,6 +160,11 @@ class Producer:
         """Also marks a failure as seen: who appends a trace may never look."""
         if not sent.cancelled() and sent.exception() is not None:
             self._spoiled = True
+
+
+def _knows(producer: Any, topic: str) -> bool:
+    """Whether a send needs not wait to learn about its topic."""
+    return producer.client.cluster.partitions_for_topic(topic) is not None
 
 
 async def _started(settings: dict[str, Any]) -> Any:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.codec import Codec
@@ -13,6 +13,7 @@ from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
 from app.adapters.kafka.unreadable import Records, read_around
 from app.domain.model.events import ResultEvent
+from app.domain.model.ids import TaskId
 from app.ports.event_log import ResultTail
 
 _POLL_SECONDS = 1.0
@@ -46,7 +47,7 @@ class KafkaResultTail(ResultTail):
             else:
                 self._consumer = consumer
 
-    async def results(self) -> AsyncIterator[ResultEvent]:
+    async def results(self, wanted: Callable[[TaskId], bool]) -> AsyncIterator[ResultEvent]:
         await self.ready()
         consumer = self._consumer
         assert consumer is not None  # noqa: S101  # `ready` made it
@@ -68,6 +69,8 @@ class KafkaResultTail(ResultTail):
                     following = batch[-1].offset + 1
                     self._positions[partition] = max(following, self._positions[partition])
                     for record in batch:
+                        if not wanted(_task_id(record)):
+                            continue  # most are nobody's: spare reading them
                         event = self._codec.event(record)
                         if isinstance(event, ResultEvent):
                             yield event
@@ -104,3 +107,8 @@ class KafkaResultTail(ResultTail):
     def _seek(self, consumer: AIOKafkaConsumer) -> None:
         for partition, position in self._positions.items():
             consumer.seek(partition, position)
+
+
+def _task_id(record: "ConsumerRecord[bytes, bytes]") -> TaskId:
+    """Results are keyed by their task."""
+    return TaskId((record.key or b"").decode("utf-8", "replace"))

@@ -1,9 +1,10 @@
 """The results of the log in memory, from now on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.events import ResultEvent
+from app.domain.model.ids import TaskId
 from app.ports.event_log import Offsets, ResultTail, Shard
 
 
@@ -17,7 +18,7 @@ class MemoryResultTail(ResultTail):
         if self._start is None:
             self._start = self._ends()
 
-    async def results(self) -> AsyncIterator[ResultEvent]:
+    async def results(self, wanted: Callable[[TaskId], bool]) -> AsyncIterator[ResultEvent]:
         await self.ready()
         position, self._start = dict(self._start or {}), None
         while True:
@@ -25,8 +26,9 @@ class MemoryResultTail(ResultTail):
             for shard in self._ends():
                 for record in self._log.records(shard, position.get(shard, 0)):
                     position[shard] = record.offset + 1
-                    if isinstance(record.message, ResultEvent):
-                        yield record.message
+                    event = record.message
+                    if isinstance(event, ResultEvent) and wanted(event.task_id):
+                        yield event
 
     def _ends(self) -> dict[Shard, int]:
         topic = self._log.results_topic

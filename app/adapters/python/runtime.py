@@ -48,6 +48,8 @@ class PythonRuntime(AgentRuntime):
         if settings is None:
             raise InvalidAgent(f"{spec.name}: has no section runtimes.python")
         where = settings.get("callable")
+        if isinstance(where, str) and where in self._callables:
+            return self._callables[where]
         if not isinstance(where, str) or not where:
             raise InvalidAgent(
                 f"{spec.name}: runtimes.python.callable must be 'module:attribute' "
@@ -55,8 +57,7 @@ class PythonRuntime(AgentRuntime):
             )
         if unknown := sorted(set(settings) - {"callable"}):
             raise InvalidAgent(f"{spec.name}: runtimes.python has no setting {unknown[0]!r}")
-        if where not in self._callables:
-            self._callables[where] = _imported(spec, where)
+        self._callables[where] = _imported(spec, where)
         return self._callables[where]
 
 

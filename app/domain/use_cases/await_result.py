@@ -22,10 +22,13 @@ class ResultWaiters:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        async for event in self._tail.results():
+        async for event in self._tail.results(self._awaited):
             _wake(self._following, event.task_id)
             if isinstance(event, TerminalEvent | TaskInputRequired):
                 _wake(self._waiting, event.task_id)
+
+    def _awaited(self, task_id: TaskId) -> bool:
+        return task_id in self._waiting or task_id in self._following
 
     @contextmanager
     def expecting(self, task_id: TaskId) -> Iterator[asyncio.Event]:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from app.domain.model.agents import Agent, AgentCatalog
@@ -44,25 +44,25 @@ class KnownTasks:
     """Which tasks this worker has in hand, and which it finished lately."""
 
     def __init__(self) -> None:
-        self._running: dict[TaskId, asyncio.Lock] = {}
+        self._running: dict[TaskId, asyncio.Event] = {}
         self._finished: OrderedDict[TaskId, None] = OrderedDict()
 
-    @asynccontextmanager
-    async def one_at_a_time(self, task_id: TaskId) -> AsyncIterator[bool]:
-        """Wait while another delivery of this task runs; then whether it is finished."""
-        lock = self._running.setdefault(task_id, asyncio.Lock())
-        try:
-            async with lock:
-                yield task_id in self._finished
-        finally:
-            if not lock.locked():
-                self._running.pop(task_id, None)
+    async def take(self, task_id: TaskId) -> bool:
+        """Wait while another delivery of this task runs. False: it is finished, do not run it."""
+        while over := self._running.get(task_id):
+            await over.wait()
+        if task_id in self._finished:
+            return False
+        self._running[task_id] = asyncio.Event()
+        return True
 
-    def finished(self, task_id: TaskId) -> None:
-        """Its terminal event is durable: another delivery of it is a repeat."""
-        self._finished[task_id] = None
-        if len(self._finished) > _REMEMBERED:
-            self._finished.popitem(last=False)
+    def release(self, task_id: TaskId, *, finished: bool) -> None:
+        """This delivery is over; `finished` when its terminal event is durable."""
+        self._running.pop(task_id).set()
+        if finished:
+            self._finished[task_id] = None
+            if len(self._finished) > _REMEMBERED:
+                self._finished.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,16 @@ class RunTaskHandler:
             with self._processing(delivery, None, content.task_id):
                 await self._refuse_undecodable(delivery, content)
             return
-        async with self.known.one_at_a_time(content.id) as finished:
-            if finished or await self._ended_before(delivery, content.id):
-                return
-            with self._processing(delivery, content.traceparent, content.id) as tracer:
-                await self._handle(delivery, content, tracer)
-            self.known.finished(content.id)
+        if not await self.known.take(content.id):
+            return
+        finished = False
+        try:
+            if not await self._ended_before(delivery, content.id):
+                with self._processing(delivery, content.traceparent, content.id) as tracer:
+                    await self._handle(delivery, content, tracer)
+            finished = True
+        finally:
+            self.known.release(content.id, finished=finished)
 
     def _processing(
         self, delivery: Delivery, traceparent: str | None, task_id: TaskId | None
@@ -146,7 +150,6 @@ class RunTaskHandler:
         try:
             async with deadline:
                 result = await runtime.run(agent.spec, task, run)
-            await run.acknowledged()
             await self._complete(run, result)
         except RunFailed as failure:
             await self._fail(
