@@ -50,7 +50,7 @@ def _for_this_machine(settings: Settings, broker: str, kafka_port: int, data: Pa
     """Data in one folder, Kafka where we start it, and crews too where they are installed."""
     update: dict[str, object] = {}
     if settings.store == StoreSettings():
-        url = f"sqlite+aiosqlite:///{data / 'views.db'}"
+        url = f"sqlite:///{data / 'views.db'}"
         update["store"] = StoreSettings.model_validate({"url": url})
     if broker != "memory":
         servers = broker if ":" in broker else f"127.0.0.1:{kafka_port}"

@@ -106,6 +106,10 @@ class AgentRuntime(Protocol):
     def check(self, spec: AgentSpec) -> None:
         """Return if this agent can be run here, else raise `InvalidAgent`; asked once, at start."""
 
+    async def warm_up(self) -> None:
+        """Do at start what would make the first task slow; nothing, for most."""
+        return
+
     @abstractmethod
     async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
         """Return what the task was for; raise `RunFailed` saying whether another try could help."""

@@ -39,6 +39,10 @@ class KafkaConnection:
     compression: str | None = None
     request_timeout: float = 10.0
     """Seconds the broker has for one answer."""
+    session_timeout: float = 10.0
+    """Seconds after which a silent member of a group loses its partitions."""
+    max_poll_interval: float = 300.0
+    """Seconds after which a member that does not poll leaves its group."""
 
     def producer_settings(self) -> Settings:
         """A producer that loses nothing and sends at once.
@@ -67,10 +71,10 @@ class KafkaConnection:
             # through half of the wait; but below 50 ms a long partition is never read again.
             "fetch_max_wait_ms": 50 if self.embedded else 500,
             "isolation_level": "read_uncommitted" if self.embedded else "read_committed",
-            "session_timeout_ms": 6_000 if self.embedded else 10_000,
-            "heartbeat_interval_ms": 2_000 if self.embedded else 3_000,
+            "session_timeout_ms": int(self.session_timeout * 1000),
+            "heartbeat_interval_ms": int(min(self.session_timeout / 3, 3) * 1000),
             "rebalance_timeout_ms": 60_000,
-            "max_poll_interval_ms": 300_000,
+            "max_poll_interval_ms": int(self.max_poll_interval * 1000),
             "metadata_max_age_ms": 5_000 if self.embedded else 30_000,
         }
 

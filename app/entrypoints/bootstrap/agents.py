@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import structlog
+
 from app.adapters.local.catalog import FileCatalog
-from app.domain.model.agents import AgentCatalog
+from app.domain.model.agents import Agent, AgentCatalog
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.ids import AgentName, RuntimeName
-from app.entrypoints.settings import Settings, WorkerSettings
+from app.entrypoints.settings import Settings, WorkerSettings, choose_agents
 from app.ports.agent_runtime import AgentRuntime
 
 CREWAI = RuntimeName("crewai")
+_log = structlog.get_logger(__name__)
 
 
 def catalog_of(settings: Settings) -> AgentCatalog:
@@ -24,8 +27,8 @@ def runtimes_of(settings: Settings, catalog: AgentCatalog) -> dict[RuntimeName, 
     Each is asked whether it can run the agents it is meant for: raise `InvalidAgent` where not.
     """
     worker = settings.worker
-    runtimes = {RuntimeName(name): _runtime(name, settings) for name in worker.runtimes}
     served = [catalog.require(AgentName(name)) for name in worker.agents] or list(catalog)
+    runtimes = {RuntimeName(name): _runtime(name, settings, served) for name in worker.runtimes}
     for agent in served:
         for name in agent.spec.runtimes:
             if name in runtimes:
@@ -36,6 +39,15 @@ def runtimes_of(settings: Settings, catalog: AgentCatalog) -> dict[RuntimeName, 
                 f"this worker has {_listed(runtimes)}; set CREWLINE_WORKER__RUNTIMES"
             )
     return runtimes
+
+
+def agents_of(settings: Settings, catalog: AgentCatalog) -> Settings:
+    """The settings with the worker's agents under their catalog names; none still means all."""
+    if not settings.worker.agents:
+        return settings
+    chosen = choose_agents(settings.worker.agents, [agent.name for agent in catalog])
+    worker = settings.worker.model_copy(update={"agents": chosen})
+    return settings.model_copy(update={"worker": worker})
 
 
 def crewai_installed() -> bool:
@@ -52,7 +64,7 @@ def missing_keys(model: str) -> tuple[str, ...]:
     return missing(model)
 
 
-def _runtime(name: str, settings: Settings) -> AgentRuntime:
+def _runtime(name: str, settings: Settings, served: Iterable[Agent]) -> AgentRuntime:
     if name == "rules":
         from app.adapters.rules.runtime import RulesRuntime  # noqa: PLC0415  for workers only
 
@@ -62,19 +74,32 @@ def _runtime(name: str, settings: Settings) -> AgentRuntime:
 
         return PythonRuntime()
     if name == CREWAI:
-        return _crewai(settings.worker)
+        return _crewai(settings.worker, served)
     raise InvalidAgent(f"there is no runtime {name!r}; there are rules, python and crewai")
 
 
-def _crewai(worker: WorkerSettings) -> AgentRuntime:
+def _crewai(worker: WorkerSettings, served: Iterable[Agent]) -> AgentRuntime:
+    """Crews on LangChain's models; without its key a worker that is for crews does not start."""
     if not crewai_installed():
         raise InvalidAgent("crews need the extra: pip install 'crewline[crewai]'")
     from app.adapters.crewai.runtime import CrewAIRuntime  # noqa: PLC0415  2 s and 180 MB
     from app.adapters.langchain.chat_models import LangChainChatModels  # noqa: PLC0415
+    from app.adapters.rules.tools import TextFacts  # noqa: PLC0415
 
-    return CrewAIRuntime(
-        LangChainChatModels(), worker.model, tools={}, max_crews=min(worker.slots, 32)
+    tools = [TextFacts()]
+    crews = CrewAIRuntime(
+        LangChainChatModels(),
+        worker.model,
+        tools={tool.name: tool for tool in tools},
+        max_crews=min(worker.slots, 32),
     )
+    for agent in served:
+        if CREWAI in agent.spec.runtimes and (missing := crews.missing_key(agent.spec)):
+            if worker.runtimes[0] == CREWAI:
+                raise InvalidAgent(missing)
+            _log.warning("a crew cannot run", reason=missing)
+            break
+    return crews
 
 
 def _folders(settings: Settings) -> list[Path]:

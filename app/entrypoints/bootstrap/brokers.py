@@ -106,6 +106,8 @@ def connection_of(kafka: KafkaSettings) -> KafkaConnection:
         embedded=kafka.embedded,
         max_message_bytes=kafka.max_message_bytes,
         request_timeout=kafka.request_timeout_seconds,
+        session_timeout=kafka.session_timeout_seconds,
+        max_poll_interval=kafka.max_poll_interval_seconds,
     )
 
 

@@ -16,7 +16,7 @@ from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
-from app.entrypoints.bootstrap.agents import catalog_of, runtimes_of
+from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.brokers import Broker
 from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
@@ -83,7 +83,10 @@ async def worker(
 ) -> AsyncIterator[WorkerParts]:
     """A worker under an identity of its own; `store` is where it looks up what may have run."""
     catalog = catalog_of(settings)
+    settings = agents_of(settings, catalog)
     runtimes = runtimes_of(settings, catalog)
+    for runtime in runtimes.values():
+        await runtime.warm_up()
     with claim_worker_identity(
         settings.worker.id,
         Path(settings.worker.runtime_folder) if settings.worker.runtime_folder else None,

@@ -12,7 +12,7 @@ Nested = dict[str, dict[str, object]]
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
-        "anthropic": "anthropic:claude-sonnet-4-5",
+        "anthropic": "anthropic:claude-sonnet-5",
         "openai": "openai:gpt-4.1-mini",
         "azure": "azure_openai:gpt-4.1-mini",
         "ollama": "ollama:llama3.1",

@@ -9,12 +9,14 @@ from app.entrypoints.settings.group import Group, Name, Names, Port, Seconds, Te
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
 
 
-_DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
+_DATABASES = ("sqlite", "postgresql")
 
 
 def _known_database(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(_DATABASES):
-        raise ValueError(f"must begin with {' or '.join(_DATABASES)}")
+    """A driver may be named, as other tools want it (`postgresql+asyncpg://`); ours is used."""
+    scheme = url.get_secret_value().partition("://")[0]
+    if scheme.partition("+")[0] not in _DATABASES:
+        raise ValueError("must begin with sqlite:/// or postgresql://")
     return url
 
 
@@ -22,9 +24,8 @@ class StoreSettings(Group):
     """Where the views are kept."""
 
     url: Annotated[SecretStr, AfterValidator(_known_database)] = Field(
-        SecretStr("sqlite+aiosqlite:///.crewline/views.db"),
-        description="An SQLAlchemy URL: `sqlite+aiosqlite:///path` or "
-        "`postgresql+asyncpg://user:password@host/database`.",
+        SecretStr("sqlite:///.crewline/views.db"),
+        description="`sqlite:///path` or `postgresql://user:password@host/database`.",
     )
 
 

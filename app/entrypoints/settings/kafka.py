@@ -62,13 +62,13 @@ class KafkaSettings(Group):
         description="The largest message topics are made for; a larger task is refused.",
     )
     request_timeout_seconds: Seconds = Field(
-        30, description="How long one request to the broker may take."
+        10, description="How long one request to the broker may take."
     )
     replication_factor: int = Field(
         -1, ge=-1, description="Copies of each topic we make; -1 leaves it to the broker."
     )
     session_timeout_seconds: Seconds = Field(
-        45, description="How long a silent worker keeps its partitions."
+        10, description="How long a silent worker or projector keeps its partitions."
     )
     max_poll_interval_seconds: Seconds = Field(
         300,
