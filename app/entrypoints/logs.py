@@ -24,6 +24,9 @@ _OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "aiokafka", "alem
 _TALKATIVE = ("anthropic", "crewai", "httpcore", "httpx", "langchain", "LiteLLM", "openai")
 """Libraries whose lower levels hold prompts or the bytes of a call."""
 
+_CHATTY = ("aiokafka", "alembic", "uvicorn")
+"""Libraries that tell each step they take; heard when everything is."""
+
 _HARMLESS = {"aiokafka": ("GroupCoordinatorNotAvailable", "CoordinatorNotAvailable")}
 """What happens once in the life of a new broker and mends itself."""
 
@@ -88,6 +91,9 @@ def _route(handler: logging.Handler, level: str) -> None:
         logger.setLevel(logging.NOTSET)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _CHATTY:
+        quiet = logging.NOTSET if root.level == logging.DEBUG else max(logging.WARNING, root.level)
+        logging.getLogger(name).setLevel(quiet)
     logging.captureWarnings(capture=True)
 
 

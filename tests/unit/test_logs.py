@@ -40,7 +40,7 @@ class Terminal(io.StringIO):
 def test_our_own_logs_and_a_librarys_look_the_same(stream: io.StringIO) -> None:
     configure_logging(stream=stream)
     structlog.get_logger("app.worker").info("task finished", agent="scribe")
-    logging.getLogger("uvicorn.error").info(
+    logging.getLogger("uvicorn.error").warning(
         "Started on %s", "http://127.0.0.1:8000", extra={"color_message": "Started"}
     )
     ours, theirs = lines(stream)
@@ -67,7 +67,7 @@ def test_others_can_add_fields(stream: io.StringIO) -> None:
 
     configure_logging(stream=stream, extra_processors=[span])
     structlog.get_logger("app").info("ours")
-    logging.getLogger("alembic").info("theirs")
+    logging.getLogger("alembic").warning("theirs")
     assert [line["trace_id"] for line in lines(stream)] == ["0af7", "0af7"]
 
 
@@ -166,3 +166,10 @@ def test_a_traceback_on_a_terminal_holds_no_secret(stream: io.StringIO) -> None:
     except ValueError:
         structlog.get_logger("app").exception("run failed")
     assert "with base 10: 'no ***" in terminal.getvalue()
+
+
+def test_a_chatty_library_is_heard_where_everything_is(stream: io.StringIO) -> None:
+    for level, heard in (("INFO", 0), ("DEBUG", 1)):
+        configure_logging(level, stream=stream)
+        logging.getLogger("aiokafka.consumer.group_coordinator").info("joining the group")
+        assert len(lines(stream)) == heard

@@ -7,6 +7,7 @@ order within a key only; commits a record when its handler has returned, and not
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -97,7 +98,7 @@ class Engine:
         self._room = asyncio.Event()
         self._ended = asyncio.Event()
         self._idle = asyncio.Event()
-        self._polled_at = 0.0
+        self._polled_at = -math.inf
 
     async def run(self, handler: Handler) -> None:
         """Work until `stop` is done; raise what ends the polling for good."""
