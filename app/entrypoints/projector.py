@@ -1,5 +1,10 @@
 """The projector process: folds the log into the views."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
+
 import structlog
 
 from app.entrypoints.bootstrap import processes
@@ -7,7 +12,10 @@ from app.entrypoints.bootstrap.brokers import Broker, broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped, until_stopped
-from app.entrypoints.settings import Settings
+from app.entrypoints.settings import ProjectorSettings, Settings
+
+if TYPE_CHECKING:
+    from app.entrypoints.admin.serving import ProjectorAdmin
 
 _log = structlog.get_logger(__name__)
 
@@ -24,6 +32,22 @@ def run(settings: Settings) -> int:
 
 async def serve(settings: Settings, broker: Broker, store: Store, stop: Stop) -> None:
     with observing(settings, "projector") as observed:
-        parts = processes.projector(settings, broker, store, observed)
-        _log.info("projecting", group=settings.projector.group)
-        await until_stopped(parts.project.run(), stop)
+        async with _admin(settings.projector, stop) as admin:
+            meter = admin.meter if admin else None
+            parts = processes.projector(settings, broker, store, observed, meter)
+            projecting = asyncio.ensure_future(parts.project.run())
+            _log.info("projecting", group=settings.projector.group)
+            async with admin.watching(projecting, parts, store) if admin else nullcontext():
+                await until_stopped(projecting, stop)
+
+
+@asynccontextmanager
+async def _admin(settings: ProjectorSettings, stop: Stop) -> "AsyncIterator[ProjectorAdmin | None]":
+    """Probes and metrics, where there is a port for them; without one nothing of it is loaded."""
+    if settings.admin_port is None:
+        yield None
+        return
+    from app.entrypoints.admin.serving import projector_admin  # noqa: PLC0415
+
+    async with projector_admin(settings, settings.admin_port, stop) as admin:
+        yield admin

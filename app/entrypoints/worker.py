@@ -1,6 +1,9 @@
 """The worker process: takes tasks from the queue and runs them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -9,7 +12,10 @@ from app.entrypoints.bootstrap.brokers import Broker, broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped
-from app.entrypoints.settings import Settings
+from app.entrypoints.settings import Settings, WorkerSettings
+
+if TYPE_CHECKING:
+    from app.entrypoints.admin.serving import WorkerAdmin
 
 _log = structlog.get_logger(__name__)
 
@@ -26,8 +32,16 @@ def run(settings: Settings) -> int:
 
 async def serve(settings: Settings, broker: Broker, store: Store | None, stop: Stop) -> None:
     with observing(settings, "worker") as observed:
-        async with processes.worker(settings, broker, store, observed) as parts:
-            working = asyncio.create_task(parts.queue.run(parts.handle))
+        async with (
+            _admin(settings.worker, stop) as admin,
+            processes.worker(
+                settings, broker, store, observed, admin.meter if admin else None
+            ) as parts,
+        ):
+            handle = admin.meter.handling(parts.handle) if admin else parts.handle
+            working = asyncio.create_task(parts.queue.run(handle))
+            if admin:
+                admin.watch(working, parts)
             asked = asyncio.create_task(stop.wait())
             _log.info("working", worker_id=parts.id, runtimes=list(parts.handle.runtimes))
             await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -36,3 +50,15 @@ async def serve(settings: Settings, broker: Broker, store: Store | None, stop: S
                 await parts.queue.stop(settings.worker.drain_seconds)
             asked.cancel()
             await working
+
+
+@asynccontextmanager
+async def _admin(settings: WorkerSettings, stop: Stop) -> "AsyncIterator[WorkerAdmin | None]":
+    """Probes and metrics, where there is a port for them; without one nothing of it is loaded."""
+    if settings.admin_port is None:
+        yield None
+        return
+    from app.entrypoints.admin.serving import worker_admin  # noqa: PLC0415
+
+    async with worker_admin(settings, settings.admin_port, stop) as admin:
+        yield admin

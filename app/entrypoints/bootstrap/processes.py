@@ -1,7 +1,7 @@
 """What each process is made of."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from app.ports.task_queue import TaskQueue
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from app.entrypoints.admin.projector_meter import ProjectorMeter
+    from app.entrypoints.admin.worker_meter import WorkerMeter
     from app.entrypoints.gateway.draining import Draining
 
 
@@ -75,11 +77,17 @@ class WorkerParts:
     catalog: AgentCatalog
     queue: TaskQueue
     handle: RunTaskHandler
+    ping: Callable[[], Awaitable[None]]
+    """Returns if the broker answers, else raises `LogUnavailable`."""
 
 
 @asynccontextmanager
 async def worker(
-    settings: Settings, broker: Broker, store: Store | None, observed: Observed
+    settings: Settings,
+    broker: Broker,
+    store: Store | None,
+    observed: Observed,
+    meter: "WorkerMeter | None" = None,
 ) -> AsyncIterator[WorkerParts]:
     """A worker under an identity of its own; `store` is where it looks up what may have run."""
     catalog = catalog_of(settings)
@@ -91,7 +99,8 @@ async def worker(
         settings.worker.id,
         Path(settings.worker.runtime_folder) if settings.worker.runtime_folder else None,
     ) as identity:
-        async with broker.log() as log, broker.dead_letters() as letters:
+        async with broker.log() as plain_log, broker.dead_letters() as letters:
+            log = observed.log(plain_log, broker)
             yield WorkerParts(
                 id=identity.id,
                 catalog=catalog,
@@ -100,12 +109,13 @@ async def worker(
                     worker_id=identity.id,
                     catalog=catalog,
                     runtimes=runtimes,
-                    log=observed.log(log, broker),
-                    dead_letters=letters,
+                    log=meter.log(log, [agent.name for agent in catalog]) if meter else log,
+                    dead_letters=meter.dead_letters(letters) if meter else letters,
                     clock=SystemClock(),
                     tracing=observed.tracing(settings.worker.group),
                     store=store.status if store else None,
                 ),
+                ping=plain_log.ping,
             )
 
 
@@ -116,9 +126,16 @@ class ProjectorParts:
 
 
 def projector(
-    settings: Settings, broker: Broker, store: Store, observed: Observed, *, alone: bool = False
+    settings: Settings,
+    broker: Broker,
+    store: Store,
+    observed: Observed,
+    meter: "ProjectorMeter | None" = None,
+    *,
+    alone: bool = False,
 ) -> ProjectorParts:
     """A projector that shares the log with its group, or reads all of it `alone`."""
     feed = broker.feed(None if alone else settings.projector.group)
+    feed = meter.feed(feed) if meter else feed
     views = observed.views(store.views, broker, settings.projector.group)
     return ProjectorParts(ProjectStatus(feed, views), feed)

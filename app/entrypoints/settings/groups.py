@@ -96,6 +96,9 @@ class WorkerSettings(Group):
         description="Consumer group that shares the tasks; it "
         "begins with the prefix of the topics unless it is set.",
     )
+    admin_host: str = Field(
+        "127.0.0.1", description="Address of the admin port; `0.0.0.0` for every one."
+    )
     admin_port: Port | None = Field(
         None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
     )
@@ -108,6 +111,9 @@ class ProjectorSettings(Group):
         "crewline.projector",
         description="Consumer group that shares the log; it "
         "begins with the prefix of the topics unless it is set.",
+    )
+    admin_host: str = Field(
+        "127.0.0.1", description="Address of the admin port; `0.0.0.0` for every one."
     )
     admin_port: Port | None = Field(
         None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."

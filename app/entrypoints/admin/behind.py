@@ -1,0 +1,72 @@
+"""How far the views are behind the log: its ends compared with the offsets the views are at.
+
+It asks the log itself, not the feed, so a feed that hangs shows as well as one that is slow.
+"""
+
+import asyncio
+from time import monotonic
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from app.domain.model.errors import Unavailable
+from app.ports.event_log import EventFeed, Offsets, StoredOffsets
+
+_EVERY = 5.0
+_WHILE_BEHIND = 2.0
+_TO_ANSWER = 10.0
+_log = structlog.get_logger(__name__)
+
+
+class Behind:
+    """Looks every few seconds, for some 5 ms of work; what it says is true of all projectors."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._missing: Offsets | None = None
+        """What the log had when the views were first seen to lack some of it."""
+        self._since: float | None = monotonic()
+        """When that was, or since when nobody could tell; None when they lack nothing."""
+        self._messages = Gauge(
+            "crewline_projection_behind_messages",
+            "Messages on the log that are not in the views yet.",
+            registry=registry,
+        )
+        seconds = Gauge(
+            "crewline_projection_behind_seconds",
+            "For how long the views have lacked something that is on the log, or for how long "
+            "that cannot be told; 0 when they lack nothing.",
+            registry=registry,
+        )
+        seconds.set_function(self.seconds)
+
+    def seconds(self) -> float:
+        return 0.0 if self._since is None else monotonic() - self._since
+
+    async def watch(self, feed: EventFeed, stored: StoredOffsets) -> None:
+        """Look until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(_TO_ANSWER):
+                    await self.look(feed, stored)
+            except (Unavailable, OSError, TimeoutError) as error:
+                _log.debug("cannot tell how far the views are behind", reason=str(error))
+                self._since = monotonic() if self._since is None else self._since
+            await asyncio.sleep(_EVERY if self._since is None else _WHILE_BEHIND)
+
+    async def look(self, feed: EventFeed, stored: StoredOffsets) -> None:
+        """Compare once."""
+        looked_at = monotonic()
+        ends = await feed.ends()
+        offsets = await stored.offsets()
+        messages = _lacking(ends, offsets)
+        self._messages.set(messages)
+        if self._missing is not None and _lacking(self._missing, offsets):
+            return  # still the same
+        could_not_tell = self._since if self._missing is None else None
+        self._missing = ends if messages else None
+        self._since = (could_not_tell or looked_at) if messages else None
+
+
+def _lacking(ends: Offsets, offsets: Offsets) -> int:
+    """How many messages before these ends the offsets have not passed."""
+    return sum(max(end - offsets.get(shard, 0), 0) for shard, end in ends.items())
