@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import platform
 import tempfile
@@ -16,7 +17,12 @@ from benchmarks.crewline import Crewline
 from benchmarks.echo import KINDS, Echo
 from tests.e2e.fleet import Fleet
 
-CATALOG = Path(__file__).parent / "catalog"
+SETTINGS = {
+    "CREWLINE_CATALOG__FOLDERS": str(Path(__file__).parent / "catalog"),
+    "CREWLINE_WORKER__SLOTS": "64",
+    "CREWLINE_WORKER__BUFFER": "1000",
+    "CREWLINE_LOGGING__LEVEL": "ERROR",
+}
 
 
 @contextmanager
@@ -38,10 +44,8 @@ async def measure(servers: str, folder: Path, seconds: float, tasks: int) -> Non
         yardstick[kind] = (latency.p50, rate)
         rows.append((f"{kind}: two hops at 100/s", str(latency), ""))
         rows.append((f"{kind}: messages answered", f"{rate:,.0f}/s", ""))
-    store = f"sqlite+aiosqlite:///{folder / 'views.db'}"
-    environment = {"CREWLINE_CATALOG__FOLDERS": str(CATALOG), "CREWLINE_WORKER__SLOTS": "64",
-                   "CREWLINE_WORKER__BUFFER": "1000", "CREWLINE_LOGGING__LEVEL": "WARNING"}  # fmt: skip
-    fleet = Fleet(folder, servers, "bench", free_port(), store, environment)
+    store = f"sqlite:///{folder / 'views.db'}"
+    fleet = Fleet(folder, servers, "bench", free_port(), store, SETTINGS)
     raw_p50, raw_rate = yardstick["raw"]
     peer_p50, peer_rate = yardstick["faststream"]
     async with Crewline(fleet).running() as crewline:
@@ -71,6 +75,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of each latency load")
     parser.add_argument("--tasks", type=int, default=20_000, help="of each throughput load")
     chosen = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of topics being made
     with kafka() as servers, tempfile.TemporaryDirectory() as folder:
         asyncio.run(measure(servers, Path(folder), chosen.seconds, chosen.tasks))
 

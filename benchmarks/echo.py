@@ -45,11 +45,7 @@ class Echo:
         consumer = AIOKafkaConsumer(self._replies, bootstrap_servers=self._kafka)
         await consumer.start()
         reading = asyncio.create_task(self._read(consumer))
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"benchmarks.echo_{self._kind}", self._kafka,
-             self._requests, self._replies],
-            cwd=ROOT,
-        )  # fmt: skip
+        process = self._start()
         try:
             await asyncio.wait_for(self.ask(), 60)  # the group is joined once it answers
             yield self
@@ -59,6 +55,11 @@ class Echo:
             reading.cancel()
             await consumer.stop()
             await self._producer.stop()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        program = [sys.executable, "-m", f"benchmarks.echo_{self._kind}"]
+        topics = [self._requests, self._replies]
+        return subprocess.Popen([*program, self._kafka, *topics], cwd=ROOT)
 
     async def ask(self) -> None:
         """Send one message and wait for its answer."""

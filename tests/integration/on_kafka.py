@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from app.adapters.kafka.connection import KafkaConnection, quiet_first_use
+from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.event_log import KafkaEventLog
 from app.adapters.kafka.provisioning import apply, plan
 from app.adapters.kafka.topics import Topics
@@ -37,7 +37,6 @@ class KafkaTopics:
 
     @pytest.fixture
     async def topics(self, connection: KafkaConnection, topic_prefix: str) -> Topics:
-        quiet_first_use()
         topics = Topics(topic_prefix, command_partitions=2, event_partitions=3)
         await apply(connection, await plan(connection, topics, [(ANALYST, ["rules"])]))
         return topics

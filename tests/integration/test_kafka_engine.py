@@ -290,4 +290,3 @@ async def test_a_record_the_library_cannot_read_does_not_stop_the_others(
     await produce({"after": None})
     async with engine(note):
         await until(lambda: seen == ["before", "same batch", "after"])
-

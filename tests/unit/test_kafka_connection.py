@@ -1,12 +1,10 @@
 """What every Kafka client is told, and where its tokens come from."""
 
-import logging
 from urllib.parse import parse_qs
 
 import httpx
-import pytest
 
-from app.adapters.kafka.connection import KafkaConnection, quiet_first_use
+from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.oauth import ClientCredentials, ClientCredentialsProvider
 
 CREDENTIALS = ClientCredentials("https://login.example/token", "crewline", "s3cret", "kafka")
@@ -85,12 +83,3 @@ async def test_an_oauth_client_gets_a_token_provider() -> None:
     )
     provider = connection.consumer_settings()["sasl_oauth_token_provider"]
     assert isinstance(provider, ClientCredentialsProvider)
-
-
-def test_the_first_use_of_a_group_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    quiet_first_use()
-    quiet_first_use()
-    logger = logging.getLogger("aiokafka.consumer.group_coordinator")
-    logger.error("Group Coordinator Request failed: %s", "GroupCoordinatorNotAvailableError")
-    logger.error("something else")
-    assert [record.getMessage() for record in caplog.records] == ["something else"]

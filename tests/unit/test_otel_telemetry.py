@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 import pytest
+import urllib3.util.connection  # noqa: F401  it opens a socket when it is loaded
 from opentelemetry.trace import get_tracer_provider
 
 from app.adapters.otel.telemetry import (

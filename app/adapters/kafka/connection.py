@@ -1,6 +1,5 @@
 """How every Kafka client of ours reaches the broker, and the defaults that are safe here."""
 
-import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,17 +119,3 @@ class KafkaConnection:
             password=self.ssl_key_password or "",
         )
         return context
-
-
-class _FirstUse(logging.Filter):
-    """Holds back what aiokafka says while a fresh broker makes its offsets topic: it retries."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "GroupCoordinatorNotAvailableError" not in record.getMessage()
-
-
-def quiet_first_use() -> None:
-    """Silence the one error every first consumer group of a new cluster logs; it is harmless."""
-    logger = logging.getLogger("aiokafka.consumer.group_coordinator")
-    if not any(isinstance(each, _FirstUse) for each in logger.filters):
-        logger.addFilter(_FirstUse())

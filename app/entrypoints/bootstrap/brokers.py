@@ -9,7 +9,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from app.adapters.kafka import provisioning
-from app.adapters.kafka.connection import KafkaConnection, quiet_first_use
+from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.dead_letters import KafkaDeadLetters
 from app.adapters.kafka.engine import Limits
 from app.adapters.kafka.event_feed import KafkaEventFeed
@@ -75,7 +75,6 @@ class Broker(Protocol):
 
 def broker_of(settings: Settings) -> Broker:
     """The broker the settings name; nothing connects yet."""
-    quiet_first_use()
     kafka = settings.kafka
     topics = Topics(kafka.prefix)
     return KafkaBroker(connection_of(kafka), topics, replicas=max(kafka.replication_factor, 0))

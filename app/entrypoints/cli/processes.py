@@ -159,11 +159,13 @@ def _is_address(text: str) -> bool:
 def _run(name: str, overrides: Mapping[str, Mapping[str, object]], **options: Any) -> None:
     """Load the settings, then run the process to its end."""
     from app.domain.model.errors import PlatformError, Unavailable
+    from app.entrypoints.logs import configure_logging
     from app.entrypoints.settings import SettingsError, load_settings
 
     with told():
         try:
             settings = load_settings(**overrides)
+            configure_logging(settings.logging.level, settings.logging.format)
             run: Callable[..., int] = import_module(SEAMS[name]).run
             code = run(settings, **options)
         except SettingsError as error:
