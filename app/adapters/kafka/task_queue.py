@@ -1,5 +1,6 @@
 """The command topics as a queue: the engine's records, decoded."""
 
+import asyncio
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class KafkaTaskQueue(TaskQueue):
         self._worker_id = worker_id
         self._limits = limits
         self._engine: Engine | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def run(self, handle: Handle) -> None:
         admin = AIOKafkaAdminClient(**self._connection.admin_settings())
@@ -86,21 +89,35 @@ class KafkaTaskQueue(TaskQueue):
             )
 
         consumer.subscribe(pattern=self._pattern, listener=engine.assignment)
+        self._connecting = asyncio.create_task(_connect(admin, consumer))
         try:
-            await admin.start()
-            await consumer.start()
+            await asyncio.wait({self._connecting})
+            if self._stopped:
+                return  # before the group had let us in
+            self._connecting.result()
             self._engine = engine
             await engine.run(deliver)
         except KafkaError as error:
             raise LogUnavailable(f"the broker cannot be reached: {error}") from error
         finally:
             self._engine = None
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
             await consumer.stop()
             await admin.close()
 
     async def stop(self, grace: float) -> None:
+        self._stopped = True
         if self._engine:
             await self._engine.stop(grace)
+        elif self._connecting:
+            self._connecting.cancel()
 
     def healthy(self) -> bool:
         return self._engine is not None and self._engine.healthy()
+
+
+async def _connect(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+    """Joining a group takes as long as its other members let it."""
+    await admin.start()
+    await consumer.start()
