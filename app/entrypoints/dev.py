@@ -17,6 +17,7 @@ from app.entrypoints.bootstrap.agents import CREWAI, catalog_of, crewai_installe
 from app.entrypoints.bootstrap.brokers import Broker, MemoryBroker, broker_of
 from app.entrypoints.bootstrap.local_servers import local_broker
 from app.entrypoints.bootstrap.stores import Store, open_store
+from app.entrypoints.cli.people import DEFAULT_URL
 from app.entrypoints.gateway import serving
 from app.entrypoints.process import Stop, run_until_stopped
 from app.entrypoints.settings import Settings, StoreSettings
@@ -107,6 +108,7 @@ async def _greet(settings: Settings, broker: Broker, ready: asyncio.Event) -> No
 
 def _greeting(settings: Settings, *, kafka: bool) -> str:
     url = f"http://{settings.gateway.host}:{settings.gateway.port}"
+    there = "" if url == DEFAULT_URL else f" --url {url}"
     body = f'{{"agent": "business-analyst", "input": "{_EXAMPLE}"}}'
     lines = [
         "",
@@ -120,7 +122,7 @@ def _greeting(settings: Settings, *, kafka: bool) -> str:
         f"  curl -s {url}/v1/tasks -H 'content-type: application/json' -H 'prefer: wait=10' \\",
         f"    -d '{body}'",
         "",
-        f"  {_crewline()} submit business-analyst {shlex.quote(_EXAMPLE)} --wait",
+        f"  {_crewline()} submit business-analyst {shlex.quote(_EXAMPLE)} --wait{there}",
         "",
     ]
     if kafka:
@@ -128,7 +130,7 @@ def _greeting(settings: Settings, *, kafka: bool) -> str:
         lines += [
             f'  echo \'{{"input": "{_EXAMPLE}"}}\' \\',
             f"    | kcat -P -b {servers} -t {topic}.commands.business-analyst",
-            f"  {_crewline()} list",
+            f"  {_crewline()} list{there}",
             "",
         ]
     return "\n".join([*lines, "Ctrl-C ends everything.", ""])

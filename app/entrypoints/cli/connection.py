@@ -105,7 +105,7 @@ class Gateway:
             about.append(f"trace {problem['trace_id']}")
         suffix = f" ({', '.join(about)})" if about else ""
         code = Exit.UNREACHABLE if status in _AWAY else Exit.REFUSED
-        return CommandFailed(" ".join(f"{said}{suffix}".split()), code)
+        return CommandFailed(" ".join(f"{said}{suffix}".split()), code, problem.get("code"))
 
 
 def _prefer(wait: float | None) -> dict[str, str]:

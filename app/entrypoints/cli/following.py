@@ -49,9 +49,9 @@ def await_task(gateway: Gateway, task: Json, seconds: float | None, progress: Pr
         try:
             task, headers = gateway.get(f"/v1/tasks/{task['id']}", wait=min(_LOOK, left))
         except CommandFailed as failure:
-            if failure.code is not Exit.UNREACHABLE or asked - answered > _GIVE_UP:
+            if not _passes(failure) or asked - answered > _GIVE_UP:
                 raise
-            progress.say("the gateway is away; trying again")
+            progress.say("the gateway cannot say now; trying again")
             _pause(1, deadline)
             continue
         answered = time.monotonic()
@@ -79,11 +79,19 @@ def follow(gateway: Gateway, task_id: str, progress: Progress) -> Iterator[TaskE
                 return
         except CommandFailed as failure:
             lost = time.monotonic() - heard > _GIVE_UP
-            if failure.code is not Exit.UNREACHABLE or lost:
+            if not _passes(failure) or lost:
                 raise
             progress.say("the stream broke; resuming")
         time.sleep(pause)
         pause = min(pause * 2, 5)
+
+
+def _passes(failure: CommandFailed) -> bool:
+    """Whether it may be over in a moment.
+
+    What is followed is known to exist: where the gateway does not know it, the views are behind.
+    """
+    return failure.code is Exit.UNREACHABLE or failure.problem == "unknown-task"
 
 
 def _after(event_id: str) -> dict[str, str]:

@@ -29,9 +29,11 @@ class Exit(IntEnum):
 class CommandFailed(Exception):
     """A command cannot do what was asked; its text is for a person, one line per problem."""
 
-    def __init__(self, message: str, code: Exit) -> None:
+    def __init__(self, message: str, code: Exit, problem: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.problem = problem
+        """The `code` of the gateway's problem document, where it answered with one."""
 
 
 def ending(state: object) -> Exit:
