@@ -102,6 +102,7 @@ class Progress:
         return self.ending or self.attempts[max(self.attempts)].news
 
 
+_OF_THE_COMMAND = ("agent", "input", "parameters", "context_id", "labels", "created_at")
 _QUEUED = News(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
 
 
@@ -203,6 +204,15 @@ def describe(command: SubmitTask | None, progress: Progress | None) -> Task:
         trace_id=(trace_id_of(command.traceparent) if command else None)
         or (progress.trace_id if progress else None),
         sequence=latest.sequence,
+    )
+
+
+def carried_on(task: Task, progress: Progress) -> Task:
+    """A task just accepted, with all that has been told of it since."""
+    told = describe(None, progress)
+    kept = {name: getattr(task, name) for name in _OF_THE_COMMAND}
+    return told.model_copy(
+        update={**kept, "trace_id": task.trace_id or told.trace_id, "runtime": told.runtime}
     )
 
 

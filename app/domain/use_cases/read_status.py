@@ -1,16 +1,17 @@
 """Answer questions from the views, and wait for an answer that is on its way."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from app.domain.model.errors import UnknownTask
 from app.domain.model.ids import TaskId, minted_at
 from app.domain.model.lifecycle import TaskState
-from app.domain.model.task import Task
-from app.domain.use_cases.await_result import ResultWaiters
+from app.domain.model.task import Task, carried_on
+from app.domain.use_cases.await_result import Listener, ResultWaiters
 from app.ports.clock import Clock
 from app.ports.status_store import StatusStore
 
@@ -19,8 +20,28 @@ _FRESH = timedelta(seconds=10)
 _PATIENCE = 2.0
 _UNDATED_PATIENCE = 0.5
 _LOOK_AGAIN = (0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1)
+_ANSWERS = 1_000
 _RECHECK = 1.0
 """How often a waiter looks by itself, should the news not reach it. Seconds, as all of these."""
+
+
+class RecentAnswers:
+    """What was answered before the views had it, so that nobody who asks again reads less."""
+
+    def __init__(self) -> None:
+        self._tasks: OrderedDict[TaskId, Task] = OrderedDict()
+
+    def add(self, task: Task) -> None:
+        self._tasks[task.id] = task
+        if len(self._tasks) > _ANSWERS:
+            self._tasks.popitem(last=False)
+
+    def newest(self, task_id: TaskId, viewed: Task | None) -> Task | None:
+        """What the views say, unless more was answered already."""
+        if viewed and _settled(viewed):
+            self._tasks.pop(task_id, None)
+            return viewed
+        return self._tasks.get(task_id, viewed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +49,29 @@ class ReadStatus:
     store: StatusStore
     waiters: ResultWaiters
     clock: Clock
+    answers: RecentAnswers = field(default_factory=RecentAnswers)
 
     async def find(self, task_id: TaskId) -> Task:
         """The task; raise `UnknownTask`, for a fresh id only after giving the views a moment."""
         return await self._look(task_id, lambda _: True, self._patience(task_id))
+
+    async def result(self, task: Task, listener: Listener, seconds: float) -> Task:
+        """A task just submitted, as soon as it has ended or asks for input, or after `seconds`.
+
+        A listener that attended to it before it was published has heard all there is to know; one
+        that did not, for the task is a repeat, leaves it to the views.
+        """
+        if listener.task_id is None:
+            return await self.wait(task.id, seconds, known=task)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await listener.settled.wait()
+        if listener.progress is None:
+            return task
+        task = carried_on(task, listener.progress)
+        if _settled(task):
+            self.answers.add(task)
+        return task
 
     async def wait(self, task_id: TaskId, seconds: float, known: Task | None = None) -> Task:
         """The task as soon as it has ended or asks for input, or as it stands after `seconds`.
@@ -40,7 +80,7 @@ class ReadStatus:
         it, it is not unknown.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        with self.waiters.expecting(task_id) as news:
+        with self.waiters.listening(task_id) as listener:
             task = await self._first(task_id, seconds, known)
             while not _settled(task):
                 left = deadline - asyncio.get_running_loop().time()
@@ -48,20 +88,23 @@ class ReadStatus:
                     break
                 try:
                     async with asyncio.timeout(min(left, _RECHECK)):
-                        await news.wait()
+                        await listener.settled.wait()
                 except TimeoutError:
-                    task = await self.store.find(task_id) or task
+                    task = await self._viewed(task_id) or task
                 else:
                     # heard of on the log; the views follow within moments
-                    news.clear()
+                    listener.settled.clear()
                     task = await self._seen(task_id, min(left, _PATIENCE)) or task
         return task
 
     async def _first(self, task_id: TaskId, seconds: float, known: Task | None) -> Task:
         if known is not None:
-            return await self.store.find(task_id) or known
+            return await self._viewed(task_id) or known
         patience = min(self._patience(task_id), seconds)
         return await self._look(task_id, lambda _: True, patience)
+
+    async def _viewed(self, task_id: TaskId) -> Task | None:
+        return self.answers.newest(task_id, await self.store.find(task_id))
 
     async def _seen(self, task_id: TaskId, patience: float) -> Task | None:
         with suppress(UnknownTask):
@@ -78,7 +121,7 @@ class ReadStatus:
         give_up = asyncio.get_running_loop().time() + patience
         pauses = iter(_LOOK_AGAIN)
         while True:
-            task = await self.store.find(task_id)
+            task = await self._viewed(task_id)
             if task and enough(task):
                 return task
             if asyncio.get_running_loop().time() >= give_up:

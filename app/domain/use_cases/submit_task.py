@@ -1,5 +1,6 @@
 """Accept a task for an agent we know, and hand it to that agent's workers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.domain.model.agents import AgentCatalog
@@ -39,6 +40,7 @@ class SubmitTaskHandler:
         request: TaskRequest,
         idempotency_key: str | None = None,
         traceparent: str | None = None,
+        announce: Callable[[TaskId], None] = lambda _: None,
     ) -> Task:
         """Return the task once its command is durable.
 
@@ -46,20 +48,28 @@ class SubmitTaskHandler:
         it stands. With a different body it raises `TaskExists` for an id and `KeyReused` for a
         key; while the first one is being accepted, `StillAccepting`. Raises `UnknownAgent`,
         `UnknownRuntime` or `InvalidInput` before anything is published. `traceparent` is the
-        trace the task becomes part of.
+        trace the task becomes part of. `announce` is told the id of a new task right before it is
+        published, so that nothing of it is missed.
         """
         self.catalog.require(request.agent).accept(request)
         task_id = request.id
         if task_id is None and idempotency_key is not None:
             task_id = derived_task_id("idempotency-key", idempotency_key)
         if task_id is not None:
-            return await self._once(request, task_id, traceparent)
+            return await self._once(request, task_id, traceparent, announce)
         task_id = TaskId(uuid7(self.clock.now(), self.clock.entropy()))
         command = self._command(request, task_id, traceparent)
+        announce(task_id)
         await self.log.publish(command)
         return describe(command, None)
 
-    async def _once(self, request: TaskRequest, task_id: TaskId, traceparent: str | None) -> Task:
+    async def _once(
+        self,
+        request: TaskRequest,
+        task_id: TaskId,
+        traceparent: str | None,
+        announce: Callable[[TaskId], None],
+    ) -> Task:
         if self.recent.pending(task_id):
             raise StillAccepting(f"task {task_id} is being accepted at this moment; ask again")
         if known := self.recent.accepted(task_id):
@@ -72,6 +82,7 @@ class SubmitTaskHandler:
                 self._require_same(request, task_id, _same(task, request))
                 return task
             command = self._command(request, task_id, traceparent)
+            announce(task_id)
             await self.log.publish(command)
             remember(command)
         return describe(command, None)

@@ -50,7 +50,7 @@ class EventStream:
         clock = asyncio.get_running_loop().time
         pause, spoke = _SHORTEST_PAUSE, clock()
         ended = await self._ended(task_id)
-        with self.waiters.following(task_id) as news:
+        with self.waiters.listening(task_id) as listener:
             while True:
                 if events := await self.store.events(task_id, after):
                     yield _written(events)
@@ -65,9 +65,11 @@ class EventStream:
                     ended = await self._ended(task_id)
                 if ended:  # the views get an ending and its event at once: one more look is enough
                     continue
-                await self.draining.sleep(min(pause, self.heartbeat), news)
-                pause = _SHORTEST_PAUSE if news.is_set() else min(2 * pause, _LONGEST_PAUSE)
-                news.clear()
+                await self.draining.sleep(min(pause, self.heartbeat), listener.news)
+                pause = (
+                    _SHORTEST_PAUSE if listener.news.is_set() else min(2 * pause, _LONGEST_PAUSE)
+                )
+                listener.news.clear()
 
     async def _ended(self, task_id: TaskId) -> bool:
         task = await self.store.find(task_id)

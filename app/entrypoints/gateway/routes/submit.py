@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.domain.model.errors import PlatformError, Unavailable
 from app.domain.model.task import Task
+from app.domain.use_cases.await_result import Listener
 from app.entrypoints.gateway import described
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.metrics import GatewayMetrics
@@ -28,13 +29,14 @@ def add_submit_route(
 
     @app.post("/v1/tasks", **described.SUBMIT)
     async def submit_task(request: Request) -> Response:
-        task = await accept(request)
         seconds = preferred_wait(request, services.limits.max_wait_seconds)
-        if seconds is not None:
-            task = await ended(request, task, seconds)
+        with services.status.waiters.listening() as listener:
+            task = await accept(request, listener)
+            if seconds is not None:
+                task = await ended(request, task, listener, seconds)
         return _answer(task, seconds, services.current_trace_id())
 
-    async def accept(request: Request) -> Task:
+    async def accept(request: Request, listener: Listener) -> Task:
         agent = ""
         try:
             chosen(request)
@@ -43,17 +45,19 @@ def add_submit_route(
             # a tracer puts the task into its own trace, which continues the caller's
             traced = services.current_trace_id() is not None
             context = None if traced else callers_traceparent(request.scope)
-            task = await services.submit(asked, idempotency_key(request), context)
+            task = await services.submit(
+                asked, idempotency_key(request), context, announce=listener.attend
+            )
         except (Problem, PlatformError) as refusal:
             metrics.refused.labels(agent, refusal.code).inc()
             raise
         metrics.accepted.labels(agent).inc()
         return task
 
-    async def ended(request: Request, task: Task, seconds: float) -> Task:
+    async def ended(request: Request, task: Task, listener: Listener, seconds: float) -> Task:
         """The task is accepted whatever happens now, so no failure may hide that."""
         try:
-            waiting = services.status.wait(task.id, seconds, known=task)
+            waiting = services.status.result(task, listener, seconds)
             return await draining.unless(request, waiting) or task
         except Unavailable:
             return task
