@@ -84,6 +84,7 @@ class Outside:
 
         async def has_ended() -> bool:
             answer = await self.http.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"})
+            found.clear()
             found.update(answer.json())
             return found.get("state") in ENDED
 

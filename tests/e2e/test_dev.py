@@ -1,0 +1,288 @@
+"""`crewline dev`: what it prints works as it stands, and it leaves nothing but its data."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from app.adapters.local.servers.server import LOOPBACK, free_port
+from tests import servers
+from tests.e2e.agents import LEDGER, read_ledger
+from tests.e2e.fleet import CATALOG, ROOT
+from tests.waiting import until, until_true
+
+CREWLINE = str(Path(sys.executable).with_name("crewline"))
+LAST_LINE = "Ctrl-C ends everything."
+
+
+@dataclass
+class Dev:
+    """`crewline dev` in a folder of its own, as somebody starts it in a terminal."""
+
+    folder: Path
+    broker: str
+    port: int = field(default_factory=free_port)
+    kafka_port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def command(self) -> list[str]:
+        ports = ["--port", str(self.port), "--kafka-port", str(self.kafka_port)]
+        return [CREWLINE, "dev", "--broker", self.broker, *ports, "--catalog", str(CATALOG)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        foreign = ("CREWLINE_", "OTEL_", "KAFKA_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return kept | {"PYTHONPATH": str(ROOT), LEDGER: str(self.folder / "ledger")}
+
+    @property
+    def printed(self) -> str:
+        return (self.folder / "printed").read_text()
+
+    @property
+    def logged(self) -> str:
+        return (self.folder / "logged").read_text()
+
+    def start(self) -> None:
+        with (
+            (self.folder / "printed").open("wb") as out,
+            (self.folder / "logged").open("ab") as log,
+        ):
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def ready(self) -> None:
+        """Return once it has said that it is ready."""
+        process = self._running()
+        await until(lambda: LAST_LINE in self.printed or process.poll() is not None, within=60)
+        assert process.poll() is None, self.logged[-2_000:]
+
+    async def interrupt(self, within: float) -> int:
+        """Press Ctrl-C; its exit code."""
+        process = self._running()
+        os.killpg(process.pid, signal.SIGINT)
+        await until(lambda: process.poll() is not None, within)
+        return process.returncode
+
+    def kill(self) -> None:
+        """End it as a crash would; of the broker it started it is the only owner."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self.process is not None
+        return self.process
+
+    def left(self) -> list[str]:
+        """Processes that have one of its ports in their command line."""
+        listed = subprocess.run(
+            ["ps", "-ewwo", "args="], capture_output=True, text=True, check=True
+        )
+        ports = re.compile(rf"\b({self.port}|{self.kafka_port})\b")
+        return [line for line in listed.stdout.splitlines() if ports.search(line)]
+
+    async def shell(self, command: str) -> str:
+        """What a command that was printed says, typed into a terminal beside it."""
+        process = await asyncio.create_subprocess_exec(
+            "bash",
+            "-c",
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        return out.decode()
+
+    def offered(self, word: str) -> str:
+        """The printed command with this word, all its lines."""
+        commands: list[str] = re.findall(r"^  ((?:.*\\\n)*.*)$", self.printed, re.MULTILINE)
+        return next(command for command in commands if word in command)
+
+
+@pytest.fixture(params=["embedded", "memory"])
+def dev(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Dev]:
+    with made(tmp_path, request.param) as dev:
+        yield dev
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Dev]:
+    with made(tmp_path, "embedded") as dev:
+        yield dev
+
+
+@contextmanager
+def made(folder: Path, broker: str) -> Iterator[Dev]:
+    offer = servers.embedded_choice()
+    if broker == "embedded" and isinstance(offer, str):
+        servers.missing("The embedded broker", offer)
+    dev = Dev(folder, broker)
+    try:
+        yield dev
+    finally:
+        dev.kill()
+
+
+@pytest.fixture
+async def http(dev: Dev) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{dev.port}", timeout=60) as http:
+        yield http
+
+
+async def submit(http: httpx.AsyncClient, seconds: float) -> str:
+    body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": seconds}}
+    answer = await http.post("/v1/tasks", json=body)
+    assert answer.status_code == 202
+    return str(answer.json()["id"])
+
+
+async def completed(http: httpx.AsyncClient, task_id: str) -> dict[str, Any]:
+    task: dict[str, Any] = {}
+
+    async def ended() -> bool:
+        task.clear()
+        task.update((await http.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=10"})).json())
+        return task.get("state") == "completed"
+
+    await until_true(ended, within=60)
+    return task
+
+
+async def seen(http: httpx.AsyncClient, task_id: str) -> None:
+    """Return once the views have the task."""
+
+    async def listed() -> bool:
+        tasks = (await http.get("/v1/tasks")).json()["items"]
+        return task_id in {task["id"] for task in tasks}
+
+    await until_true(listed)
+
+
+@pytest.mark.timeout(180)
+async def test_what_it_prints_works_as_it_stands_and_ctrl_c_ends_everything(
+    dev: Dev, http: httpx.AsyncClient
+) -> None:
+    dev.start()
+    await dev.ready()
+    assert (await dev.shell(dev.offered("submit"))).startswith("# ")
+    answer = json.loads(await dev.shell(dev.offered("curl")))
+    assert (answer["state"], answer["agent"]) == ("completed", "business-analyst")
+    if dev.broker == "embedded":
+        assert f"-b {LOOPBACK}:{dev.kafka_port}" in dev.offered("kcat")
+        await produce(dev, b'{"input": "x", "labels": {"by": "kafka"}}')
+        assert await labelled(http, "by:kafka")
+        assert answer["id"] in await dev.shell(dev.offered("crewline list"))
+
+    assert dev.left()
+    assert await dev.interrupt(within=20) == 0
+    assert dev.left() == []
+    assert "Traceback" not in dev.logged
+
+
+async def produce(dev: Dev, value: bytes) -> None:
+    topic = re.search(r"-t (\S+)", dev.offered("kcat"))
+    assert topic is not None
+    producer = AIOKafkaProducer(
+        bootstrap_servers=f"{LOOPBACK}:{dev.kafka_port}", enable_idempotence=False
+    )
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic[1], value)
+    finally:
+        await producer.stop()
+
+
+async def labelled(http: httpx.AsyncClient, label: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+
+    async def there() -> bool:
+        found[:] = (await http.get("/v1/tasks", params={"label": label})).json()["items"]
+        return bool(found)
+
+    await until_true(there)
+    return await completed(http, found[0]["id"])
+
+
+@pytest.mark.timeout(180)
+async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
+    dev: Dev, http: httpx.AsyncClient
+) -> None:
+    def entries(task_id: str) -> list[str]:
+        ledger = read_ledger(dev.folder / "ledger")
+        return [entry.what for entry in ledger if entry.task_id == task_id]
+
+    dev.start()
+    await dev.ready()
+    quick = await submit(http, 0)
+    before = await completed(http, quick)
+    slow = await submit(http, 3)
+    await until(lambda: entries(slow) == ["began"])
+    await seen(http, slow)  # the broker keeps all in memory: what no view has goes with it
+    dev.kill()
+    await until(lambda: dev.left() == [])  # the broker goes with its owner
+
+    dev.start()
+    await dev.ready()
+    assert (await http.get(f"/v1/tasks/{quick}")).json() == before
+    await completed(http, slow)
+    assert entries(slow) == ["began", "began", "ended"]
+    assert entries(quick) == ["began", "ended"]
+    listed = (await http.get("/v1/tasks")).json()["items"]
+    assert [task["id"] for task in listed] == [slow, quick]
+    assert await dev.interrupt(within=20) == 0
+
+
+async def test_ctrl_c_before_the_worker_has_joined_its_group_ends_it_too(embedded: Dev) -> None:
+    embedded.start()
+    await embedded.ready()
+    assert await embedded.interrupt(within=30) == 0
+    assert embedded.left() == []
+
+
+@pytest.mark.parametrize("port", ["port", "kafka_port"])
+def test_a_taken_port_is_said_in_one_line(embedded: Dev, port: str) -> None:
+    with socket.socket() as somebody:
+        somebody.bind((LOOPBACK, 0))
+        somebody.listen()
+        taken = somebody.getsockname()[1]
+        setattr(embedded, port, taken)
+        said = subprocess.run(
+            embedded.command,
+            cwd=embedded.folder,
+            env=embedded.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert said.returncode == 3
+    (line,) = said.stderr.splitlines()
+    assert str(taken) in line
+    assert said.stdout == ""
+    assert embedded.left() == []
