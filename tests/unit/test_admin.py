@@ -387,22 +387,23 @@ async def test_time_in_which_nobody_could_tell_counts_as_behind(
 
 
 async def test_a_log_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Away(MemoryEventFeed):
-        asked = 0
+    class Failing(MemoryEventFeed):
+        away = True
 
         async def ends(self) -> Offsets:
-            self.asked += 1
-            if self.asked == 2:
+            if self.away:
                 raise LogUnavailable("the broker is away")
             return await super().ends()
 
     monkeypatch.setattr(behind, "_EVERY", 0.01)
     monkeypatch.setattr(behind, "_WHILE_BEHIND", 0.01)
-    lag = Behind(CollectorRegistry())
-    feed = Away(MemoryEventLog())
+    lag, feed = Behind(CollectorRegistry()), Failing(MemoryEventLog())
     watching = asyncio.ensure_future(lag.watch(feed, MemoryStatusStore()))
-    await until(lambda: feed.asked == 2 and lag.seconds() > 0)
-    await until(lambda: feed.asked > 3 and lag.seconds() == 0)
+    await until(lambda: lag.trouble == "the broker is away")
+    assert lag.seconds() > 0
+    feed.away = False
+    await until(lambda: lag.trouble is None)
+    assert lag.seconds() == 0
     watching.cancel()
 
 

@@ -6,16 +6,13 @@ It asks the log itself, not the feed, so a feed that hangs shows as well as one 
 import asyncio
 from time import monotonic
 
-import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from app.domain.model.errors import Unavailable
 from app.ports.event_log import EventFeed, Offsets, StoredOffsets
 
 _EVERY = 5.0
 _WHILE_BEHIND = 2.0
 _TO_ANSWER = 10.0
-_log = structlog.get_logger(__name__)
 
 
 class Behind:
@@ -26,6 +23,8 @@ class Behind:
         """What the log had when the views were first seen to lack some of it."""
         self._since: float | None = monotonic()
         """When that was, or since when nobody could tell; None when they lack nothing."""
+        self.trouble: str | None = None
+        """Why the last look saw nothing."""
         self._messages = Gauge(
             "crewline_projection_behind_messages",
             "Messages on the log that are not in the views yet.",
@@ -45,12 +44,15 @@ class Behind:
     async def watch(self, feed: EventFeed, stored: StoredOffsets) -> None:
         """Look until cancelled."""
         while True:
+            looked_at = monotonic()
             try:
                 async with asyncio.timeout(_TO_ANSWER):
                     await self.look(feed, stored)
-            except (Unavailable, OSError, TimeoutError) as error:
-                _log.debug("cannot tell how far the views are behind", reason=str(error))
-                self._since = monotonic() if self._since is None else self._since
+            except Exception as error:  # noqa: BLE001  whatever it is, nothing can be told
+                self.trouble = str(error) or f"no answer within {_TO_ANSWER:g} seconds"
+                self._since = looked_at if self._since is None else self._since
+            else:
+                self.trouble = None
             await asyncio.sleep(_EVERY if self._since is None else _WHILE_BEHIND)
 
     async def look(self, feed: EventFeed, stored: StoredOffsets) -> None:

@@ -55,6 +55,8 @@ class ProjectorAdmin:
         async def consuming() -> None:
             if not self.meter.consuming:
                 raise Unavailable("it has not been connected yet")
+            if self.behind.trouble:
+                raise Unavailable(self.behind.trouble)
 
         checks = {"log": consuming, "store": store.status.ping}
         self.health.watch(projecting, lambda: self.meter.goes_on, checks)
