@@ -119,7 +119,7 @@ def _greeting(settings: Settings, *, kafka: bool) -> str:
         "",
         "Try, in another terminal:",
         "",
-        f"  curl -s {url}/v1/tasks -H 'content-type: application/json' -H 'prefer: wait=10' \\",
+        f"  curl -s {url}/v1/tasks -H 'content-type: application/json' -H 'prefer: wait=30' \\",
         f"    -d '{body}'",
         "",
         f"  {_crewline()} submit business-analyst {shlex.quote(_EXAMPLE)} --wait{there}",

@@ -14,7 +14,7 @@ from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
 from app.adapters.kafka.topics import Topics
 from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import RuntimeName, WorkerId
-from app.ports.task_queue import Delivery, TaskQueue, Undecodable
+from app.ports.task_queue import Delivery, Handle, TaskQueue, Undecodable
 from tests.builders import ANALYST
 from tests.contracts.task_queue import TaskQueueContract, Tasks, running
 from tests.waiting import until
@@ -139,3 +139,32 @@ async def test_a_worker_that_comes_back_under_its_id_has_its_work_at_once(
             await until(lambda seen=seen: len(seen) == 1)  # type: ignore[misc]
         if turn:  # the first one makes the group
             assert seen[0] - began < 3
+
+
+async def test_a_new_worker_interrupts_no_more_than_its_share(tasks_on_kafka: OnKafka) -> None:
+    topic = f"{tasks_on_kafka.topics.prefix}.commands.spread"
+    admin = AIOKafkaAdminClient(**tasks_on_kafka.connection.admin_settings())
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 6, 1)])
+    await admin.close()
+    for partition in range(6):
+        await tasks_on_kafka.producer.send_and_wait(topic, b'{"input": "x"}', partition=partition)
+    begun: list[tuple[str, int]] = []
+
+    def worker(name: str) -> Handle:
+        async def work(delivery: Delivery) -> None:
+            begun.append((name, delivery.attempt))
+            await asyncio.sleep(600)
+
+        return work
+
+    first = tasks_on_kafka.queue(slots=6, worker="worker-1")
+    second = tasks_on_kafka.queue(slots=6, worker="worker-2")
+    async with running(first, worker("first"), grace=0):
+        await until(lambda: len(begun) == 6)
+        async with running(second, worker("second"), grace=0):
+            await until(lambda: len(begun) > 6)
+            await asyncio.sleep(0.5)  # room for runs that must not begin
+            again = begun[6:]
+            assert set(again) == {("second", 2)}
+            assert len(again) <= 4  # half of the eight partitions there are

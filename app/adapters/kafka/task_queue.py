@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from app.adapters.kafka.codec import Codec, origin_of
@@ -65,6 +66,9 @@ class KafkaTaskQueue(TaskQueue):
             **self._connection.consumer_settings(),
             group_id=self._group,
             group_instance_id=self._worker_id,
+            # a new worker takes over as few partitions, and so interrupts as few tasks, as it can;
+            # a class of its own, because aiokafka keeps the last assignment on the class
+            partition_assignment_strategy=[type("Sticky", (StickyPartitionAssignor,), {})],
             max_partition_fetch_bytes=max(262_144, self._connection.max_message_bytes + 65_536),
         )
         engine = Engine(
