@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 
@@ -17,6 +18,7 @@ from app.entrypoints.bootstrap.agents import (
 from app.entrypoints.bootstrap.brokers import broker_of
 from app.entrypoints.bootstrap.stores import open_store
 from app.entrypoints.settings import Settings
+from app.entrypoints.settings.ecosystem import provider_variables
 
 _UNREACHABLE, _REFUSED = 3, 4
 
@@ -52,6 +54,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings.append(await _store(settings))
     findings.extend(_agents(settings))
     findings.extend(_model(settings))
+    present = [name for name, is_set in provider_variables(os.environ).items() if is_set]
+    findings.append(Finding("keys", ok=True, detail=f"set: {', '.join(present) or 'none'}"))
     return findings
 
 

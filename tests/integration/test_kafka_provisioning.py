@@ -34,10 +34,10 @@ class Provisioning:
         topics = Topics(topic_prefix)
         changes = await plan(connection, topics, AGENTS)
         assert [line.split(",")[0] for line in lines(changes, topics)] == [
-            "create PREFIX.commands.business-analyst: 6 partitions",
-            "create PREFIX.commands.business-analyst.rules: 6 partitions",
-            "create PREFIX.commands.business-analyst.crewai: 6 partitions",
-            "create PREFIX.commands.writer: 6 partitions",
+            "create PREFIX.commands.business-analyst: 3 partitions",
+            "create PREFIX.commands.business-analyst.rules: 3 partitions",
+            "create PREFIX.commands.business-analyst.crewai: 3 partitions",
+            "create PREFIX.commands.writer: 3 partitions",
             "create PREFIX.control: 1 partitions",
             "create PREFIX.results: 12 partitions",
             "create PREFIX.traces: 12 partitions",

@@ -236,3 +236,16 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 
 def test_every_setting_is_described() -> None:
     assert [line for line in document().splitlines() if line.endswith("|  |")] == []
+
+
+def test_a_providers_key_in_the_env_file_is_where_its_library_looks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "environ", {"CREWLINE_SECRETS_DIR": str(tmp_path)})
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=from-the-file\nSOMETHING_ELSE=1\n")
+    load_settings()
+    assert os.environ["OPENAI_API_KEY"] == "from-the-file"
+    assert "SOMETHING_ELSE" not in os.environ
+    os.environ["OPENAI_API_KEY"] = "nearer"
+    load_settings()
+    assert os.environ["OPENAI_API_KEY"] == "nearer"

@@ -31,6 +31,8 @@ from app.ports.task_queue import Undecodable
 _POLL_SECONDS = 0.2
 _AFTER_AN_ERROR = 1.0
 _COMMIT_EVERY = 5.0
+_SPACING = 0.01
+"""Seconds between two batches at least: what comes meanwhile shares one transaction."""
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +78,10 @@ class KafkaEventFeed(EventFeed):
                     await asyncio.sleep(_AFTER_AN_ERROR)
                     continue
                 if batch is not None:
+                    yielded_at = asyncio.get_running_loop().time()
                     yield batch
+                    spent = asyncio.get_running_loop().time() - yielded_at
+                    await asyncio.sleep(max(0, _SPACING - spent))
 
     async def rewind(self) -> None:
         self._rewound = True

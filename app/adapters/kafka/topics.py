@@ -49,7 +49,8 @@ class Topics:
     """The topics of one installation: all their names begin with its prefix."""
 
     prefix: str = "crewline"
-    command_partitions: int = 6
+    command_partitions: int = 3
+    """Of each command topic. They spread work over workers; one worker runs many tasks of one."""
     event_partitions: int = 12
     retention: Retention = field(default_factory=Retention)
 

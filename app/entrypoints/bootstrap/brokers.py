@@ -76,7 +76,7 @@ class Broker(Protocol):
 def broker_of(settings: Settings) -> Broker:
     """The broker the settings name; nothing connects yet."""
     kafka = settings.kafka
-    topics = Topics(kafka.prefix)
+    topics = Topics(kafka.prefix, command_partitions=kafka.command_partitions)
     return KafkaBroker(connection_of(kafka), topics, replicas=max(kafka.replication_factor, 0))
 
 

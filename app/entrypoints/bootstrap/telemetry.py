@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from app.adapters.memory.tracing import NullTracing
-from app.adapters.otel.telemetry import start_telemetry
+from app.adapters.otel.telemetry import TelemetryMisconfigured, start_telemetry
 from app.entrypoints.bootstrap.brokers import Broker
 from app.entrypoints.logs import configure_logging
-from app.entrypoints.settings import Settings
+from app.entrypoints.settings import Settings, SettingsError
 from app.ports.event_log import EventLog
 from app.ports.status_store import ViewStore
 from app.ports.tracing import Tracing
@@ -54,7 +54,10 @@ class Observed:
 def observing(settings: Settings, process: str, instance: str | None = None) -> Iterator[Observed]:
     """Configure logging, start tracing if the environment asks for it, and flush it at the end."""
     service = f"{settings.telemetry.service_name}-{process}"
-    telemetry = start_telemetry(service, VERSION, os.environ, instance)
+    try:
+        telemetry = start_telemetry(service, VERSION, os.environ, instance)
+    except TelemetryMisconfigured as error:
+        raise SettingsError([str(error)]) from error
     processors = []
     if telemetry:
         from app.adapters.otel.current import add_trace_ids  # noqa: PLC0415  off costs nothing

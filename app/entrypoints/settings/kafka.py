@@ -64,6 +64,13 @@ class KafkaSettings(Group):
     request_timeout_seconds: Seconds = Field(
         10, description="How long one request to the broker may take."
     )
+    command_partitions: int = Field(
+        3,
+        ge=1,
+        le=1_000,
+        description="Partitions of each command topic we make. As many workers can share one "
+        "agent's tasks; each of them runs many at once.",
+    )
     replication_factor: int = Field(
         -1, ge=-1, description="Copies of each topic we make; -1 leaves it to the broker."
     )

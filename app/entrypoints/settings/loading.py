@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from app.entrypoints.settings.ecosystem import Nested, understood
+from app.entrypoints.settings.ecosystem import LEFT_TO_THE_SDKS, Nested, understood
 from app.entrypoints.settings.model import PREFIX, Settings
 from app.entrypoints.settings.problems import (
     SettingsError,
@@ -34,6 +34,7 @@ def load_settings(**overrides: Mapping[str, object]) -> Settings:
     An override of None, and a variable that is empty, count as not given. Raises `SettingsError`
     with all that is wrong.
     """
+    _hand_on()
     found = _gather()
     known = {*variables(), *OTHERS}
     wrong = [misspelt(each.name, known) for name, each in found.items() if name not in known]
@@ -53,6 +54,13 @@ def load_settings(**overrides: Mapping[str, object]) -> Settings:
         return Settings.model_validate(_with_prefixed_groups(merged))
     except ValidationError as error:
         raise SettingsError(problems(error, origins)) from error
+
+
+def _hand_on() -> None:
+    """Put what `.env` says for others' libraries where these look for it."""
+    for name, value in _env_file().items():
+        if name in LEFT_TO_THE_SDKS and value:
+            os.environ.setdefault(name, value)
 
 
 def _gather() -> dict[str, _Found]:
