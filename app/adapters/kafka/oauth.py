@@ -3,9 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import httpx
 from aiokafka.abc import AbstractTokenProvider
+
+if TYPE_CHECKING:
+    import httpx
 
 _RENEW_BEFORE = 30.0
 """Seconds before its end at which a token is no longer handed out."""
@@ -28,7 +31,7 @@ class ClientCredentialsProvider(AbstractTokenProvider):  # type: ignore[misc]  #
         self,
         credentials: ClientCredentials,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: "httpx.AsyncBaseTransport | None" = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
@@ -44,6 +47,8 @@ class ClientCredentialsProvider(AbstractTokenProvider):  # type: ignore[misc]  #
         return self._token
 
     async def _fetch(self) -> tuple[str, float]:
+        import httpx  # noqa: PLC0415  slow to load, and few brokers ask for tokens
+
         asked = {"grant_type": "client_credentials"}
         if self._credentials.scope:
             asked["scope"] = self._credentials.scope
