@@ -14,7 +14,7 @@ from app.adapters.memory.status_store import MemoryStatusStore
 from app.adapters.memory.tracing import RecordingTracing
 from app.domain.model.agents import Agent, AgentCatalog, AgentSpec
 from app.domain.model.commands import SubmitTask
-from app.domain.model.dead_letters import DeadLetterReason, Origin
+from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
 from app.domain.model.errors import RunFailed, Violation
 from app.domain.model.events import (
     Event,
@@ -32,6 +32,7 @@ from app.domain.model.events import (
 )
 from app.domain.model.ids import RuntimeName
 from app.domain.model.lifecycle import Reason
+from app.domain.model.messages import Message
 from app.domain.model.task import fold
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
@@ -269,15 +270,55 @@ async def test_a_redelivered_task_that_has_ended_is_not_run_again() -> None:
     assert at_work.events == []
 
 
-async def test_a_run_whose_log_is_away_raises_so_that_it_comes_again() -> None:
+async def test_a_log_that_is_away_hears_of_the_run_later_and_the_task_runs_once() -> None:
     at_work = worker(answer)
+    append, refused = at_work.log.append, 0
 
-    async def away(message: object) -> Awaitable[None]:
-        raise LogUnavailable("the broker is away")
+    async def away(message: Message) -> Awaitable[None]:
+        nonlocal refused
+        if refused < 3:
+            refused += 1
+            raise LogUnavailable("the broker is away", retry_after=0)
+        return await append(message)
 
     at_work.log.append = away  # type: ignore[method-assign]
+    await at_work.handle(delivered(submitted("t-1")))
+    assert at_work.runtime.runs == 1
+    assert [(event.TYPE, event.sequence) for event in at_work.events] == [
+        (TaskStarted.TYPE, 1),
+        (TaskCompleted.TYPE, 2),
+    ]
+
+
+async def test_what_was_not_acknowledged_is_told_again_and_nothing_else() -> None:
+    at_work = worker(answer)
+    append, lost = at_work.log.append, 0
+
+    async def never() -> None:
+        raise LogUnavailable("not acknowledged in time", retry_after=0)
+
+    async def losing(message: Message) -> Awaitable[None]:
+        nonlocal lost
+        if isinstance(message, TaskCompleted) and lost < 2:
+            lost += 1
+            return asyncio.ensure_future(never())
+        return await append(message)
+
+    at_work.log.append = losing  # type: ignore[method-assign]
+    await at_work.handle(delivered(submitted("t-1")))
+    assert at_work.runtime.runs == 1
+    assert [event.TYPE for event in at_work.events] == [TaskStarted.TYPE, TaskCompleted.TYPE]
+
+
+async def test_a_dead_letter_that_cannot_be_posted_raises_so_that_it_comes_again() -> None:
+    at_work = worker(answer)
+
+    async def away(letter: DeadLetter) -> None:
+        raise LogUnavailable("the broker is away")
+
+    at_work.letters.put = away  # type: ignore[method-assign]
     with pytest.raises(LogUnavailable):
-        await at_work.handle(delivered(submitted("t-1")))
+        await at_work.handle(delivered(submitted("t-1", input="")))
 
 
 async def test_a_run_that_is_cut_off_tells_no_ending_and_stops_its_work() -> None:

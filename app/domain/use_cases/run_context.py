@@ -1,6 +1,7 @@
 """One run of a task: numbers its events, tells them to the log, and keeps what it has spent."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -20,7 +21,7 @@ from app.domain.model.events import (
 from app.domain.model.ids import TaskId, WorkerId, derived_task_id
 from app.ports.agent_runtime import ActivityId, ActivityKind, RunContext
 from app.ports.clock import Clock
-from app.ports.event_log import EventLog
+from app.ports.event_log import EventLog, LogUnavailable
 from app.ports.tracing import RunTracer
 
 _UNACKNOWLEDGED = 256
@@ -58,7 +59,8 @@ class Run(RunContext):
         self._clock = clock
         self._tracer = tracer
         self._sequence = 0
-        self._unacknowledged: list[Awaitable[None]] = []
+        self._unacknowledged: deque[tuple[Event, Awaitable[None] | None]] = deque()
+        """What was told, with None where the log has not even taken it yet."""
         self._activities: dict[ActivityId, _Activity] = {}
         self._tokens: list[str] = []
         self._tokens_of: ActivityId | None = None
@@ -153,7 +155,10 @@ class Run(RunContext):
         return self._command.id
 
     async def tell(self, event_type: type[_AnyEvent], /, **fields: object) -> _AnyEvent:
-        """Append the run's next event; it is on its way when this returns, not yet durable."""
+        """Append the run's next event; it is on its way when this returns, not yet durable.
+
+        A log that is away takes it later: what the run does need not be done again for that.
+        """
         event = event_type.model_validate(
             {
                 "task_id": self._command.id,
@@ -166,22 +171,33 @@ class Run(RunContext):
             }
         )
         self._sequence += 1
+        acknowledgement = None
         try:
             acknowledgement = await self._log.append(event)
+        except LogUnavailable:
+            pass  # `acknowledged` tries again
         except PayloadTooLarge:
             self._sequence -= 1  # it was never told: the next event takes its number
             raise
-        self._unacknowledged.append(acknowledgement)
+        self._unacknowledged.append((event, acknowledgement))
         if len(self._unacknowledged) >= _UNACKNOWLEDGED:
             await self.acknowledged()
         return event
 
     async def acknowledged(self) -> None:
-        """Return once every event told so far is durable, else raise `LogUnavailable`."""
+        """Return once every event told so far is durable, however long the log is away.
+
+        What has to end sooner is cancelled: a run whose delivery is lost, or a worker that stops.
+        """
         await self._flush_tokens()
-        waiting, self._unacknowledged = self._unacknowledged, []
-        for acknowledgement in waiting:
-            await acknowledgement
+        waiting, self._unacknowledged = self._unacknowledged, deque()
+        while waiting:
+            event, acknowledgement = waiting.popleft()
+            try:
+                await (acknowledgement or await self._log.append(event))
+            except LogUnavailable as away:
+                waiting.appendleft((event, None))  # told twice is told once
+                await asyncio.sleep(away.retry_after)
 
     async def _step(
         self, activity: ActivityId, step: _Activity, phase: str, **fields: object
