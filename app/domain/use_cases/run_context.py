@@ -191,13 +191,18 @@ class Run(RunContext):
         """
         await self._flush_tokens()
         waiting, self._unacknowledged = self._unacknowledged, deque()
-        while waiting:
-            event, acknowledgement = waiting.popleft()
-            try:
-                await (acknowledgement or await self._log.append(event))
-            except LogUnavailable as away:
-                waiting.appendleft((event, None))  # told twice is told once
-                await asyncio.sleep(away.retry_after)
+        try:
+            while waiting:
+                event, acknowledgement = waiting[0]
+                try:
+                    await (acknowledgement or await self._log.append(event))
+                except LogUnavailable as away:
+                    waiting[0] = (event, None)  # told twice is told once
+                    await asyncio.sleep(away.retry_after)
+                else:
+                    waiting.popleft()
+        finally:  # cut off by a deadline, say: the rest is still to be acknowledged
+            self._unacknowledged.extendleft(reversed(waiting))
 
     async def _step(
         self, activity: ActivityId, step: _Activity, phase: str, **fields: object
