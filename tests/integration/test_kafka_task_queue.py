@@ -1,6 +1,7 @@
 """The queue on Kafka: the contract, and what a topic may hold that is no task."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,7 +14,7 @@ from app.adapters.kafka.engine import Limits
 from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
 from app.adapters.kafka.topics import Topics
 from app.domain.model.commands import SubmitTask
-from app.domain.model.ids import RuntimeName, WorkerId
+from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.ports.task_queue import Delivery, Handle, TaskQueue, Undecodable
 from tests.builders import ANALYST
 from tests.contracts.task_queue import TaskQueueContract, Tasks, running
@@ -139,6 +140,24 @@ async def test_a_worker_that_comes_back_under_its_id_has_its_work_at_once(
             await until(lambda seen=seen: len(seen) == 1)  # type: ignore[misc]
         if turn:  # the first one makes the group
             assert seen[0] - began < 3
+
+
+@pytest.mark.parametrize(
+    ("topic", "read"),
+    [
+        ("t.commands.mine", True),
+        ("t.commands.mine.rules", True),
+        ("t.commands.mine.crewai", False),
+        ("t.commands.unheard-of", True),
+        ("t.commands.theirs", False),
+        ("t.commands.theirs.rules", False),
+        ("t.commands.theirs-too", True),
+        ("t.results", False),
+    ],
+)
+def test_tasks_a_worker_cannot_run_are_left_to_those_that_can(topic: str, read: bool) -> None:
+    ours = Subscription([], [RuntimeName("rules")], others=[AgentName("theirs")])
+    assert bool(re.match(ours.pattern(Topics("t")), topic)) is read
 
 
 async def test_a_new_worker_interrupts_no_more_than_its_share(tasks_on_kafka: OnKafka) -> None:

@@ -14,18 +14,22 @@ import pytest
 from app.adapters.local.worker_identity import WorkerIdTaken, claim_worker_identity
 
 CLAIM = """
-import sys
+import socket, sys
 from pathlib import Path
+socket.gethostname = lambda: sys.argv[2]
 from app.adapters.local.worker_identity import claim_worker_identity
 claimed = claim_worker_identity(None, Path(sys.argv[1]))
 print(claimed.id, flush=True)
 sys.stdin.read()
 """
 
+HOST = f"mill{os.getpid()}"
+"""A host of our own: real workers may run on this machine while the tests do."""
+
 
 @pytest.fixture(autouse=True)
 def _a_host_called_mill(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "gethostname", lambda: "mill")
+    monkeypatch.setattr(socket, "gethostname", lambda: HOST)
     for name in ("POD_NAME", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
 
@@ -33,7 +37,7 @@ def _a_host_called_mill(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def another_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A process that holds an identity, and its ordinal."""
-    command = [sys.executable, "-c", CLAIM, str(folder)]
+    command = [sys.executable, "-c", CLAIM, str(folder), HOST]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -57,9 +61,9 @@ def test_a_killed_process_has_its_ordinal_again(tmp_path: Path) -> None:
 
 def test_one_process_can_hold_two_identities(tmp_path: Path) -> None:
     with claim_worker_identity(None, tmp_path) as one, claim_worker_identity(None, tmp_path) as two:
-        assert (one.id, two.id) == ("mill-0", "mill-1")
+        assert (one.id, two.id) == (f"{HOST}-0", f"{HOST}-1")
     with claim_worker_identity(None, tmp_path) as again:
-        assert again.id == "mill-0"
+        assert again.id == f"{HOST}-0"
         assert again.stable
 
 
@@ -83,7 +87,7 @@ def test_a_pod_without_an_ordinal_claims_one(
 ) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     with claim_worker_identity(None, tmp_path) as pod:
-        assert pod.id == "mill-0"
+        assert pod.id == f"{HOST}-0"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's socket names")
@@ -112,7 +116,7 @@ def test_a_link_planted_in_the_folder_is_not_followed(tmp_path: Path) -> None:
     precious.write_text("keep me")
     locks = tmp_path / "locks"
     locks.mkdir()
-    (locks / "worker-mill-0.lock").symlink_to(precious)
+    (locks / f"worker-{HOST}-0.lock").symlink_to(precious)
     with claim_worker_identity(None, locks) as claimed:
-        assert claimed.id == "mill-1"
+        assert claimed.id == f"{HOST}-1"
     assert precious.read_text() == "keep me"

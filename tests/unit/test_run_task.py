@@ -15,7 +15,7 @@ from app.adapters.memory.tracing import RecordingTracing
 from app.domain.model.agents import Agent, AgentCatalog, AgentSpec
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
-from app.domain.model.errors import RunFailed, Violation
+from app.domain.model.errors import InvalidInput, RunFailed, Violation
 from app.domain.model.events import (
     Event,
     Result,
@@ -371,3 +371,34 @@ async def test_an_idempotency_key_is_the_same_in_every_attempt_and_for_no_other_
         await worker(note).handle(delivered(submitted("t-1"), attempt=attempt))
     assert keys[:2] == keys[2:]
     assert keys[0] != keys[1]
+
+
+async def test_an_agent_sees_that_its_time_is_over_before_it_is_stopped() -> None:
+    seen: list[bool] = []
+
+    async def look(task: TaskInput, context: RunContext) -> Result:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            seen.append(context.canceled)
+        return Result()
+
+    at_work = worker(look)
+    await at_work.handle(delivered(submitted("t-1", timeout_seconds=0.05)))
+    running = asyncio.create_task(at_work.handle(delivered(submitted("t-2"))))
+    await asyncio.sleep(0.02)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert seen == [True, True]
+
+
+async def test_a_refusal_that_leaks_from_a_runtime_fails_the_task_and_comes_not_again() -> None:
+    async def refuse(task: TaskInput, context: RunContext) -> Result:
+        raise InvalidInput("the agent's own words")
+
+    at_work = worker(refuse)
+    await at_work.handle(delivered(submitted("t-1")))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert failed.error.code == "invalid"

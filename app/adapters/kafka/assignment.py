@@ -7,9 +7,10 @@ on; only what moved to another worker is stopped.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.offsets import PartitionOffsets, Snapshot
@@ -57,7 +58,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
             commits, ends = await self._look_up(assigned)
             for name in assigned:
                 partition, commit = self._partitions.get(name), commits.get(name)
-                if partition and commit and commit.position > (partition.committed or 0):
+                if (
+                    partition
+                    and commit
+                    and commit.position > max(partition.committed or 0, partition.tried)
+                ):
                     # somebody else went on with it while we were out of the group
                     await self._let_go(name)
                     partition = None
@@ -67,6 +72,17 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
                 else:
                     self._partitions[name] = self._begin(name, commit, ends[name])
 
+    async def seek_back(self) -> None:
+        """Read on behind what was taken: a poll that fails forgets what it had read of others."""
+        async with self.unchanged:
+            for name in self._consumer.assignment() & self._partitions.keys():
+                following = self._partitions[name].offsets.next
+                with suppress(IllegalStateError, KafkaError):  # revoked meanwhile
+                    if following is not None:
+                        self._consumer.seek(name, following)
+                    else:
+                        await self._consumer.seek_to_beginning(name)
+
     async def check(self, partition: Partition) -> Partition:
         """The state to go on with when a partition delivers records below its position.
 
@@ -74,7 +90,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         again, and all in it is new.
         """
         name, position = partition.name, partition.committed or 0
-        ends = await self._consumer.end_offsets([name])
+        try:
+            ends = await self._consumer.end_offsets([name])
+        except KafkaError as error:
+            _log.warning("the end of %s cannot be read now: %r", name, error)
+            return partition
         if not self._exact_ends or ends[name] >= position:
             return partition
         _log.warning("%s was made anew: it is read from its start", name)

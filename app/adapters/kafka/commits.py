@@ -25,6 +25,8 @@ class Partition:
     offsets: PartitionOffsets
     committed: int | None
     """The position the group last committed, as far as we know."""
+    tried: int = 0
+    """The highest position we asked to commit: where the answer was lost, it may be committed."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     noted: int = 0
@@ -84,6 +86,8 @@ class Commits:
             if not changed:
                 return True
             positions = {each.name: commit for each, (_, commit) in changed.items()}
+            for each, (_, (position, _)) in changed.items():
+                each.tried = max(each.tried, position)
             try:
                 async with asyncio.timeout(_COMMIT_TIMEOUT):
                     await self._consumer.commit(positions)

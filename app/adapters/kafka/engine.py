@@ -23,6 +23,9 @@ from app.adapters.kafka.unreadable import read_around
 
 _POLL_SECONDS = 0.2
 _AFTER_A_POLL_ERROR = 0.5
+_MOST_DOUBLINGS = 16
+_UNTIL_CANCELED = (5.0, 1.0)
+"""Seconds that handlers have to stop, after the first and the second time they are told."""
 _NO_PARTITION = TopicPartition("none", 0)
 _log = logging.getLogger(__name__)
 
@@ -101,13 +104,22 @@ class Engine:
         self._polled_at = -math.inf
 
     async def run(self, handler: Handler) -> None:
-        """Work until `stop` is done; raise what ends the polling for good."""
-        async with asyncio.TaskGroup() as loops:
-            polling = loops.create_task(self._poll(handler), name="poll")
-            committing = loops.create_task(self._commits.run(), name="commit")
-            await self._ended.wait()
-            polling.cancel()
-            committing.cancel()
+        """Work until `stop` is done; raise what ends the polling for good, and stop what runs."""
+        loops = [
+            asyncio.create_task(self._poll(handler), name="poll"),
+            asyncio.create_task(self._commits.run(), name="commit"),
+            asyncio.create_task(self._ended.wait(), name="ended"),
+        ]
+        try:
+            done, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in done:
+                loop.result()
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            self._stopping = True
+            await self._cancel_running()
 
     async def stop(self, grace: float) -> None:
         """Take nothing new, let what runs finish for `grace` seconds, cancel the rest, commit."""
@@ -117,12 +129,19 @@ class Engine:
                 while self._running:
                     self._idle.clear()
                     await self._idle.wait()
-        rest = [task for partition in self._partitions.values() for task in partition.running]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        await self._cancel_running()
         await self._commits.close()
         self._ended.set()
+
+    async def _cancel_running(self) -> None:
+        for patience in _UNTIL_CANCELED:
+            rest = {task for partition in self._partitions.values() for task in partition.running}
+            if not rest:
+                return
+            for task in rest:
+                task.cancel()
+            await asyncio.wait(rest, timeout=patience)
+        _log.error("some handlers do not stop; their records stay in the queue")
 
     def healthy(self, within: float = 30.0) -> bool:
         """Whether the last poll is no older than `within` seconds."""
@@ -143,6 +162,7 @@ class Engine:
             except (KafkaError, IllegalStateError) as error:
                 _log.warning("polling failed, trying again: %r", error)
                 await asyncio.sleep(_AFTER_A_POLL_ERROR)
+                await self.assignment.seek_back()
                 continue
             self._polled_at = asyncio.get_running_loop().time()
             if records:
@@ -196,6 +216,7 @@ class Engine:
             }
             records, _ = await read_around(self._consumer, positions)
         except (KafkaError, IllegalStateError, KeyError):
+            await self.assignment.seek_back()
             return {}  # the partitions changed meanwhile: the next poll finds it again
         return records
 
@@ -253,7 +274,8 @@ class Engine:
     def _again(self, claim: Claim, failure: BaseException | None, handler: Handler) -> None:
         if self._stopping:
             return
-        wait = min(self._limits.backoff * 2**claim.failures, self._limits.backoff_ceiling)
+        doubled = self._limits.backoff * 2 ** min(claim.failures, _MOST_DOUBLINGS)
+        wait = min(doubled, self._limits.backoff_ceiling)
         claim.failures += 1
         _log.error(
             "%s@%s stays in the queue, again in %.1f s",

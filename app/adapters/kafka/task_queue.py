@@ -27,12 +27,16 @@ class Subscription:
     agents: Collection[AgentName]
     """None named means every topic, those of unknown agents included: their tasks are refused."""
     runtimes: Collection[RuntimeName]
+    others: Collection[AgentName] = ()
+    """Agents this worker cannot run: left to workers that can."""
 
     def pattern(self, topics: Topics) -> str:
         """A regular expression of the topics' names."""
+        others = "|".join(map(re.escape, sorted(self.others)))
+        but = rf"(?!(?:{others})(?:\.|$))" if others else ""
         agents = "|".join(map(re.escape, sorted(self.agents))) or "[^.]+"
         runtimes = "|".join(map(re.escape, sorted(self.runtimes)))
-        return rf"^{re.escape(topics.commands(''))}(?:{agents})(?:\.(?:{runtimes}))?$"
+        return rf"^{re.escape(topics.commands(''))}{but}(?:{agents})(?:\.(?:{runtimes}))?$"
 
 
 class KafkaTaskQueue(TaskQueue):

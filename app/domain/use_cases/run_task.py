@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.domain.model.agents import Agent, AgentCatalog
 from app.domain.model.commands import SubmitTask
@@ -15,6 +16,7 @@ from app.domain.model.errors import (
     PlatformError,
     Rejected,
     RunFailed,
+    Unavailable,
     UnknownAgent,
     UnknownRuntime,
 )
@@ -55,6 +57,10 @@ class KnownTasks:
             return False
         self._running[task_id] = asyncio.Event()
         return True
+
+    def heard_of(self, task_id: TaskId) -> bool:
+        """Whether this worker has it in hand, or finished it lately."""
+        return task_id in self._running or task_id in self._finished
 
     def release(self, task_id: TaskId, *, finished: bool) -> None:
         """This delivery is over; `finished` when its terminal event is durable."""
@@ -146,30 +152,20 @@ class RunTaskHandler:
             model=command.model,
         )
         seconds = command.timeout_seconds or agent.spec.timeout_seconds
-        deadline = asyncio.timeout(seconds)
         try:
-            async with deadline:
-                result = await runtime.run(agent.spec, task, run)
+            result = await _within(seconds, run, runtime.run(agent.spec, task, run))
             await self._complete(run, result)
         except RunFailed as failure:
             await self._fail(
                 run, failure.failure_code, failure.message, retryable=failure.failure_retryable
             )
-        except PlatformError:
-            raise  # ours, not the agent's: the delivery comes again
-        except asyncio.CancelledError:
-            run.stopping = True
-            raise
-        except TimeoutError as error:
-            if deadline.expired():
-                await self._fail(
-                    run,
-                    Reason.DEADLINE_EXCEEDED,
-                    f"the run took longer than its {seconds:g} s",
-                    reason=Reason.DEADLINE_EXCEEDED,
-                )
-            else:
-                await self._fail(run, "agent-error", _said(error))
+        except Unavailable:
+            raise  # something of ours is away: the delivery comes again
+        except PlatformError as error:
+            await self._fail(run, error.code, error.message)
+        except _DeadlineExceeded:
+            code = Reason.DEADLINE_EXCEEDED
+            await self._fail(run, code, f"the run took longer than its {seconds:g} s", reason=code)
         except Exception as error:  # noqa: BLE001  # an agent's bug ends its task, not the worker
             await self._fail(run, "agent-error", _said(error))
 
@@ -208,7 +204,9 @@ class RunTaskHandler:
         await self._bury(delivery, DeadLetterReason.UNDECODABLE, content.detail, content.task_id)
         if content.task_id is None or content.agent is None:
             return
-        if self.store is not None and await self.store.find(content.task_id):
+        if self.known.heard_of(content.task_id) or (
+            self.store is not None and await self.store.find(content.task_id)
+        ):
             return  # a stray message with a real task's id must not end that task
         error = TaskError(code=DeadLetterReason.UNDECODABLE, message=content.detail)
         await self.log.publish(
@@ -235,6 +233,25 @@ class RunTaskHandler:
             at=self.clock.now(),
         )
         await self.dead_letters.put(letter)
+
+
+class _DeadlineExceeded(Exception):
+    """The run's time was over; its work has stopped."""
+
+
+async def _within(seconds: float, run: Run, work: Coroutine[Any, Any, Result]) -> Result:
+    """Wait for an agent's work; whoever ends it early tells the agent first, then stops it."""
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({working}, timeout=seconds)
+        if working.done():
+            return working.result()
+    finally:
+        if not working.done():
+            run.stopping = True
+            working.cancel()
+            await asyncio.wait({working})
+    raise _DeadlineExceeded
 
 
 def _said(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Where the log is: Kafka, or this process's memory."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -63,7 +63,10 @@ class Broker(Protocol):
     def tail(self) -> Tail: ...
 
     @abstractmethod
-    def queue(self, settings: WorkerSettings, worker_id: WorkerId) -> TaskQueue: ...
+    def queue(
+        self, settings: WorkerSettings, worker_id: WorkerId, others: Collection[AgentName]
+    ) -> TaskQueue:
+        """A queue of all tasks but those of `others`, agents this worker cannot run."""
 
     @abstractmethod
     def topic_of(self, message: Message) -> str: ...
@@ -137,13 +140,16 @@ class KafkaBroker(Broker):
     def tail(self) -> Tail:
         return KafkaResultTail(self.connection, self.topics)
 
-    def queue(self, settings: WorkerSettings, worker_id: WorkerId) -> TaskQueue:
+    def queue(
+        self, settings: WorkerSettings, worker_id: WorkerId, others: Collection[AgentName]
+    ) -> TaskQueue:
         return KafkaTaskQueue(
             self.connection,
             self.topics,
             Subscription(
                 agents=[AgentName(name) for name in settings.agents],
                 runtimes=[RuntimeName(name) for name in settings.runtimes],
+                others=others,
             ),
             group=settings.group,
             worker_id=worker_id,
@@ -183,7 +189,12 @@ class MemoryBroker(Broker):
     def tail(self) -> Tail:
         return MemoryResultTail(self.memory)
 
-    def queue(self, settings: WorkerSettings, worker_id: WorkerId) -> TaskQueue:  # noqa: ARG002
+    def queue(
+        self,
+        settings: WorkerSettings,
+        worker_id: WorkerId,  # noqa: ARG002  there is one worker
+        others: Collection[AgentName],  # noqa: ARG002
+    ) -> TaskQueue:
         return MemoryTaskQueue(MemoryTasks(self.memory), settings.slots)
 
     def topic_of(self, message: Message) -> str:
