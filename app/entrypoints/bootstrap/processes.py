@@ -1,7 +1,7 @@
 """What each process is made of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from app.adapters.local.clock import SystemClock
 from app.adapters.local.worker_identity import claim_worker_identity
 from app.domain.model.agents import AgentCatalog
-from app.domain.model.ids import WorkerId
+from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_status import ReadStatus
@@ -104,7 +104,7 @@ async def worker(
             yield WorkerParts(
                 id=identity.id,
                 catalog=catalog,
-                queue=broker.queue(settings.worker, identity.id),
+                queue=broker.queue(settings.worker, identity.id, _others(catalog, runtimes)),
                 handle=RunTaskHandler(
                     worker_id=identity.id,
                     catalog=catalog,
@@ -117,6 +117,11 @@ async def worker(
                 ),
                 ping=plain_log.ping,
             )
+
+
+def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:
+    """Agents that need a runtime which is not among these."""
+    return [agent.name for agent in catalog if not set(runtimes) & agent.spec.runtimes.keys()]
 
 
 @dataclass(frozen=True, slots=True)
