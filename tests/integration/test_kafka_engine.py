@@ -290,3 +290,18 @@ async def test_a_record_the_library_cannot_read_does_not_stop_the_others(
     await produce({"after": None})
     async with engine(note):
         await until(lambda: seen == ["before", "same batch", "after"])
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+async def test_whichever_way_a_producer_compresses_is_read(
+    kafka: str, engine: StartEngine, topic: str, compression: str
+) -> None:
+    seen: list[str] = []
+
+    async def note(claim: Claim) -> None:
+        seen.append(value_of(claim))
+
+    async with AIOKafkaProducer(bootstrap_servers=kafka, compression_type=compression) as producer:
+        await producer.send_and_wait(topic, b"packed")
+    async with engine(note):
+        await until(lambda: seen == ["packed"])
