@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.topics import Topics, TopicSpec
@@ -214,6 +214,12 @@ def _check(code: int, message: str | None) -> None:
         raise for_code(code)(message or "")
 
 
+def _why(error: Exception, connection: KafkaConnection) -> str:
+    if isinstance(error, KafkaConnectionError | OSError):
+        return f"no Kafka broker answers at {connection.bootstrap_servers}"
+    return f"Kafka refuses to show or change topics: {error!r}"
+
+
 @asynccontextmanager
 async def _admin(connection: KafkaConnection) -> AsyncIterator[Any]:
     admin = AIOKafkaAdminClient(**connection.admin_settings())
@@ -221,6 +227,6 @@ async def _admin(connection: KafkaConnection) -> AsyncIterator[Any]:
         await admin.start()
         yield admin
     except (KafkaError, OSError, TimeoutError) as error:
-        raise LogUnavailable(f"Kafka refuses to show or change topics: {error!r}") from error
+        raise LogUnavailable(_why(error, connection)) from error
     finally:
         await admin.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,6 +14,8 @@ from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
+
+_log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "crewline.agents"
 
@@ -40,6 +43,7 @@ class PythonRuntime(AgentRuntime):
         except RunFailed:
             raise
         except Exception as failure:
+            _log.warning("the callable of %s raised", spec.name, exc_info=failure)
             said = f"{type(failure).__name__}: {failure}"
             raise RunFailed("agent-error", said, retryable=False) from failure
 

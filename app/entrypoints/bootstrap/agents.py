@@ -1,5 +1,6 @@
 """The agents there are, and the ways this process can run them."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def runtimes_of(settings: Settings, catalog: AgentCatalog) -> dict[RuntimeName, 
 
     Each is asked whether it can run the agents it is meant for: raise `InvalidAgent` where not.
     """
+    _look_here_for_callables()
     worker = settings.worker
     served = [catalog.require(AgentName(name)) for name in worker.agents] or list(catalog)
     runtimes = {RuntimeName(name): _runtime(name, settings, served) for name in worker.runtimes}
@@ -62,6 +64,12 @@ def missing_keys(model: str) -> tuple[str, ...]:
     from app.adapters.langchain.providers import missing_keys as missing  # noqa: PLC0415  heavy
 
     return missing(model)
+
+
+def _look_here_for_callables() -> None:
+    """People's modules are found where the worker was started, as `python -m` would find them."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
 
 
 def _runtime(name: str, settings: Settings, served: Iterable[Agent]) -> AgentRuntime:

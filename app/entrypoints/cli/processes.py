@@ -5,6 +5,7 @@ the command is used, never before.
 """
 
 # ruff: noqa: PLC0415
+import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from importlib import import_module
@@ -28,6 +29,9 @@ SEAMS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Where each command's `run` lives."""
+
+_TOLD_BY_US = ("topics", "rebuild", "doctor")
+"""Commands that say themselves, in a line, what is wrong with the broker."""
 
 Model = Annotated[
     str | None,
@@ -166,6 +170,8 @@ def _run(name: str, overrides: Mapping[str, Mapping[str, object]], **options: An
         try:
             settings = load_settings(**overrides)
             configure_logging(settings.logging.level, settings.logging.format)
+            if name in _TOLD_BY_US:
+                logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
             run: Callable[..., int] = import_module(SEAMS[name]).run
             code = run(settings, **options)
         except SettingsError as error:
