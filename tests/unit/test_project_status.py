@@ -1,15 +1,18 @@
 """The projector folds what the log tells, once, whatever way it is cut into batches."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.lifecycle import TaskState
 from app.domain.model.messages import Message
 from app.domain.use_cases.project_status import ProjectStatus
+from app.entrypoints.admin.projector_meter import ProjectorMeter
 from app.ports.event_log import Batch, EventFeed, Offsets, Recorded, Shard, StoredOffsets
 from app.ports.status_store import StoreUnavailable, TaskFilter, ViewUpdate
 from tests.builders import (
@@ -138,6 +141,13 @@ class ShakyStore(MemoryStatusStore):
     def __init__(self) -> None:
         super().__init__()
         self._saves = 0
+        self._asked = 0
+
+    async def offsets(self) -> Offsets:
+        self._asked += 1
+        if self._asked == 1:
+            raise StoreUnavailable("away", retry_after=0)
+        return await super().offsets()
 
     async def save(self, update: ViewUpdate) -> None:
         self._saves += 1
@@ -162,3 +172,42 @@ async def test_a_store_that_stays_away_ends_the_projector() -> None:
 
     with pytest.raises(StoreUnavailable):
         await ProjectStatus(ReplayedFeed([]), AwayStore()).run()
+
+
+async def test_offsets_that_cannot_be_read_for_long_end_the_projector() -> None:
+    class AwayStore(MemoryStatusStore):
+        async def offsets(self) -> Offsets:
+            raise StoreUnavailable("away", retry_after=1_000)
+
+    with pytest.raises(StoreUnavailable):
+        await ProjectStatus(ReplayedFeed([]), AwayStore()).run()
+
+
+@pytest.mark.parametrize("metered", [False, True])
+async def test_a_projector_that_is_cancelled_while_it_saves_has_closed_its_feed(
+    metered: bool,
+) -> None:
+    class ClosedFeed(ReplayedFeed):
+        closed = False
+
+        async def batches(self, stored: StoredOffsets) -> AsyncIterator[Batch]:
+            try:
+                async for batch in super().batches(stored):
+                    yield batch
+            finally:
+                await asyncio.sleep(0)
+                self.closed = True
+
+    class HangingStore(MemoryStatusStore):
+        async def save(self, update: ViewUpdate) -> None:
+            saving.set()
+            await asyncio.Event().wait()
+
+    saving, feed = asyncio.Event(), ClosedFeed([])
+    read = ProjectorMeter(CollectorRegistry()).feed(feed) if metered else feed
+    projecting = asyncio.create_task(ProjectStatus(read, HangingStore()).run())
+    await asyncio.wait_for(saving.wait(), 5)
+    projecting.cancel()
+    await asyncio.wait({projecting}, timeout=5)
+    assert projecting.cancelled()
+    assert feed.closed

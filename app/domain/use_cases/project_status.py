@@ -2,14 +2,20 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Progress, fold
-from app.ports.event_log import Batch, EventFeed
+from app.ports.event_log import Batch, EventFeed, Offsets, StoredOffsets
 from app.ports.status_store import OffsetsMoved, StoreUnavailable, ViewStore, ViewUpdate
+
+Answer = TypeVar("Answer")
 
 _PATIENCE = 60.0
 """Seconds for which the views may be away: long enough for a database to fail over."""
@@ -25,22 +31,16 @@ class ProjectStatus:
 
         Raises `StoreUnavailable` when the views stay away.
         """
-        async for batch in self.feed.batches(self.views):
-            try:
-                await self._store(batch)
-            except OffsetsMoved:
-                await self.feed.rewind()
+        batches = self.feed.batches(PatientOffsets(self.views))
+        async with aclosing(batches):  # type: ignore[type-var]  # so that it ends before the store
+            async for batch in batches:
+                try:
+                    await _patiently(partial(self._store, batch))
+                except OffsetsMoved:
+                    await self.feed.rewind()
 
     async def _store(self, batch: Batch) -> None:
-        """Store it; a store that is away is asked again, which stores nothing twice."""
-        give_up = asyncio.get_running_loop().time() + _PATIENCE
-        while True:
-            try:
-                return await self.views.save(await self._fold(batch))
-            except StoreUnavailable as error:
-                if asyncio.get_running_loop().time() + error.retry_after > give_up:
-                    raise
-                await asyncio.sleep(error.retry_after)
+        await self.views.save(await self._fold(batch))
 
     async def _fold(self, batch: Batch) -> ViewUpdate:
         commands: dict[TaskId, SubmitTask] = {}
@@ -64,6 +64,28 @@ class ProjectStatus:
             before=batch.before,
             after=batch.after,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PatientOffsets(StoredOffsets):
+    """Stored offsets that are waited for while the store is away, as saving waits for it."""
+
+    stored: StoredOffsets
+
+    async def offsets(self) -> Offsets:
+        return await _patiently(self.stored.offsets)
+
+
+async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask a store that is away again; what it stored without an answer it stores only once."""
+    give_up = asyncio.get_running_loop().time() + _PATIENCE
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailable as error:
+            if asyncio.get_running_loop().time() + error.retry_after > give_up:
+                raise
+            await asyncio.sleep(error.retry_after)
 
 
 def _fold_all(progress: Progress | None, news: list[tuple[ResultEvent, int]]) -> Progress:

@@ -1,6 +1,7 @@
 """What a projector counts and times: its batches, seen from the feed they come from."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -60,8 +61,13 @@ class _MeteredFeed(EventFeed):
         self._inner = inner
         self._meter = meter
 
-    def batches(self, stored: StoredOffsets) -> AsyncIterator[Batch]:
-        return _MeteredBatches(self._inner.batches(_Asked(stored, self._meter)), self._meter)
+    async def batches(self, stored: StoredOffsets) -> AsyncIterator[Batch]:
+        batches = self._inner.batches(_Asked(stored, self._meter))
+        async with aclosing(batches):  # type: ignore[type-var]  # it ends when we do
+            async for batch in batches:
+                self._meter.took(batch)
+                yield batch
+                self._meter.done()  # whoever asks for the next batch has done the last one
 
     async def rewind(self) -> None:
         self._meter.refused()
@@ -69,20 +75,6 @@ class _MeteredFeed(EventFeed):
 
     async def ends(self) -> Offsets:
         return await self._inner.ends()
-
-
-class _MeteredBatches(AsyncIterator[Batch]):
-    """Whoever asks for the next batch has done the last one."""
-
-    def __init__(self, inner: AsyncIterator[Batch], meter: ProjectorMeter) -> None:
-        self._inner = inner
-        self._meter = meter
-
-    async def __anext__(self) -> Batch:
-        self._meter.done()
-        batch = await anext(self._inner)
-        self._meter.took(batch)
-        return batch
 
 
 class _Asked(StoredOffsets):
