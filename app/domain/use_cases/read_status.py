@@ -13,7 +13,7 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.task import Task, carried_on
 from app.domain.use_cases.await_result import Listener, ResultWaiters
 from app.ports.clock import Clock
-from app.ports.status_store import StatusStore
+from app.ports.status_store import StatusStore, StoreUnavailable
 
 _FRESH = timedelta(seconds=10)
 """A task minted this recently may not have reached the views yet."""
@@ -38,10 +38,13 @@ class RecentAnswers:
 
     def newest(self, task_id: TaskId, viewed: Task | None) -> Task | None:
         """What the views say, unless more was answered already."""
-        if viewed and _settled(viewed):
-            self._tasks.pop(task_id, None)
+        answered = self._tasks.get(task_id)
+        if answered is None:
             return viewed
-        return self._tasks.get(task_id, viewed)
+        newest = _newest(answered, viewed)
+        if newest is viewed:
+            del self._tasks[task_id]
+        return newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +61,30 @@ class ReadStatus:
     async def result(self, task: Task, listener: Listener, seconds: float) -> Task:
         """A task just submitted, as soon as it has ended or asks for input, or after `seconds`.
 
-        A listener that attended to it before it was published has heard all there is to know; one
-        that did not, for the task is a repeat, leaves it to the views.
+        A listener that attended to it before it was published hears of it first, unless the log
+        was away meanwhile, so the views are looked at as well; one that did not attend, for the
+        task is a repeat, leaves it to the views.
         """
         if listener.task_id is None:
             return await self.wait(task.id, seconds, known=task)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await listener.settled.wait()
-        if listener.progress is None:
-            return task
-        task = carried_on(task, listener.progress)
-        if _settled(task):
-            self.answers.add(task)
-        return task
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            left = deadline - asyncio.get_running_loop().time()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _RECHECK)):
+                    await listener.settled.wait()
+            viewed = None
+            if not listener.settled.is_set():
+                with suppress(StoreUnavailable):  # then the listener is all there is
+                    viewed = await self._viewed(task.id)
+            listener.settled.clear()  # it may have asked for input and got on since
+            heard = carried_on(task, listener.progress) if listener.progress else task
+            if _settled(heard):
+                self.answers.add(heard)
+                return heard
+            newest = _newest(heard, viewed)
+            if _settled(newest) or asyncio.get_running_loop().time() >= deadline:
+                return newest
 
     async def wait(self, task_id: TaskId, seconds: float, known: Task | None = None) -> Task:
         """The task as soon as it has ended or asks for input, or as it stands after `seconds`.
@@ -134,3 +147,14 @@ class ReadStatus:
 
 def _settled(task: Task) -> bool:
     return task.state.terminal or task.state is TaskState.INPUT_REQUIRED
+
+
+def _newest(told: Task, viewed: Task | None) -> Task:
+    """Whichever knows more: an ending, else the later event; the views where both know as much."""
+    return told if viewed is None or _known(told) > _known(viewed) else viewed
+
+
+def _known(task: Task) -> tuple[bool, int, int, bool]:
+    # of two endings the one that stands first in the log counts, and the views have that one
+    place = (0, 0) if task.state.terminal else (task.attempt, task.sequence)
+    return (task.state.terminal, *place, task.input is not None)

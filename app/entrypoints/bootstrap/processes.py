@@ -1,6 +1,7 @@
 """What each process is made of."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from app.entrypoints.admin.projector_meter import ProjectorMeter
     from app.entrypoints.admin.worker_meter import WorkerMeter
     from app.entrypoints.gateway.draining import Draining
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -64,11 +67,17 @@ async def gateway(
         )
         observed.instrument(app)
         listening = asyncio.create_task(waiters.run())
+        listening.add_done_callback(_say_if_broken)
         try:
             yield app
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+
+def _say_if_broken(listening: "asyncio.Task[None]") -> None:
+    if not listening.cancelled() and (error := listening.exception()):
+        _log.error("no results are heard any more: waits follow the views only", exc_info=error)
 
 
 @dataclass(frozen=True, slots=True)
