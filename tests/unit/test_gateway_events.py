@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from app.entrypoints.gateway.event_stream import START, EventStream, Position, position
+from app.domain.model.events import Event, ResultEvent
+from app.domain.model.task import fold
+from app.entrypoints.gateway.event_stream import START, EventStream, GapFree, Position, position
+from app.ports.status_store import ViewUpdate
 from tests.builders import completed, progressed, started, stepped, submitted, task_id, token
 from tests.gateway_under_test import Gateway
 
@@ -168,6 +171,61 @@ async def test_a_late_report_of_a_lost_run_is_no_end(gateway: Gateway) -> None:
     assert [each.id for each in read(whole.decode())] == ["1.1", "1.2", "2.1", "2.2"]
 
 
+async def test_what_comes_out_of_order_is_told_in_order(gateway: Gateway) -> None:
+    """Results and traces are two topics; the views may have the one before the other."""
+    async with asyncio.timeout(5):
+        await save(gateway, started(), stepped(sequence=3), token(sequence=5))
+        chunks = aiter(follow(gateway))
+        assert await anext(chunks) == b"retry: 1000\n\n"
+        assert ids(await anext(chunks)) == ["1.1"]
+        coming = asyncio.ensure_future(anext(chunks))
+        await asyncio.sleep(0.05)
+        await save(gateway, progressed(sequence=2), token(sequence=4))
+        assert ids(await coming) == ["1.2", "1.3", "1.4", "1.5"]
+        coming = asyncio.ensure_future(anext(chunks))
+        await save(gateway, completed(sequence=7))
+        await asyncio.sleep(0.05)
+        assert not coming.done()
+        await save(gateway, token(sequence=6))
+        assert ids(await coming) == ["1.6", "1.7"]
+        assert await anext(chunks, None) is None
+
+
+async def test_a_trace_that_comes_after_the_end_is_told_before_it(gateway: Gateway) -> None:
+    async with asyncio.timeout(5):
+        await save(gateway, started(), completed(sequence=3))
+        whole = asyncio.ensure_future(told(follow(gateway)))
+        await asyncio.sleep(0.05)
+        await save(gateway, token(sequence=2))
+        assert await whole == ["1.1", "1.2", "1.3"]
+
+
+async def test_a_gap_that_never_closes_is_passed(gateway: Gateway) -> None:
+    await save(gateway, started(), token(sequence=3), completed(sequence=5))
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    async with asyncio.timeout(5):
+        assert await told(follow(gateway, patience=0.1)) == ["1.1", "1.3", "1.5"]
+    assert 0.1 <= clock() - begun < 2
+
+
+async def test_a_new_attempt_begins_at_one_whatever_its_number(gateway: Gateway) -> None:
+    await save(gateway, started(), started(attempt=3), completed(attempt=3))
+    async with asyncio.timeout(1):
+        assert await told(follow(gateway)) == ["1.1", "3.1", "3.2"]
+
+
+def test_a_later_gap_has_a_patience_of_its_own() -> None:
+    order = GapFree(START, patience=2)
+    first, late = token(sequence=2), token(sequence=4)
+    assert order.ready([first], now=0) == []
+    assert order.ready([first, late], now=1) == []
+    assert order.ready([first, late], now=2) == [first]
+    assert order.holding
+    assert order.ready([late], now=3) == [late]
+    assert not order.holding
+
+
 def test_only_event_ids_name_a_position() -> None:
     assert position("1.4") == (1, 4)
     assert [position(text) for text in ("", "1", "1.", "a.b", "1.2 ", "\u0661.\u0662")] == [
@@ -176,7 +234,25 @@ def test_only_event_ids_name_a_position() -> None:
 
 
 def follow(
-    gateway: Gateway, after: Position = START, heartbeat: float = 10
+    gateway: Gateway, after: Position = START, heartbeat: float = 10, patience: float = 2
 ) -> AsyncIterator[bytes]:
-    stream = EventStream(gateway.store, gateway.waiters, gateway.draining, heartbeat)
+    stream = EventStream(gateway.store, gateway.waiters, gateway.draining, heartbeat, patience)
     return stream.follow(task_id(), after)
+
+
+def ids(chunk: bytes) -> list[str]:
+    return [each.id for each in read(chunk.decode())]
+
+
+async def told(chunks: AsyncIterator[bytes]) -> list[str]:
+    return ids(b"".join([chunk async for chunk in chunks]))
+
+
+async def save(gateway: Gateway, *events: Event) -> None:
+    """Let the views have these events in one update, with no projector in between."""
+    progress = (await gateway.store.progress([task_id()])).get(task_id())
+    for event in events:
+        if isinstance(event, ResultEvent):
+            progress = fold(progress, event, event.sequence)
+    known = {task_id(): progress} if progress else {}
+    await gateway.store.save(ViewUpdate([submitted()], known, events, before={}, after={}))
