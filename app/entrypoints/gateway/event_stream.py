@@ -101,10 +101,8 @@ class EventStream:
                     spoke = clock()
                 if silent or _any_terminal(events):
                     ended = await self._ended(task_id)
-                if (
-                    ended and not order.holding
-                ):  # the views get an ending and its event at once: one more look is enough
-                    continue
+                if ended and not order.holding:
+                    continue  # the views get an ending and its event at once: one more look will do
                 longest = _PAUSE_AT_A_GAP if order.holding else _LONGEST_PAUSE
                 await self.draining.sleep(min(pause, longest, self.heartbeat), listener.news)
                 pause = _SHORTEST_PAUSE if listener.news.is_set() else min(2 * pause, longest)
