@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.adapters.rules.facts import Fact
 from app.adapters.rules.knowledge import Domain, domains
+from app.adapters.rules.prohibitions import Prohibition, blanked, find_prohibitions
 from app.adapters.rules.sentences import Statement, statements
 from app.adapters.rules.text_facts import find_facts
 from app.adapters.rules.wording import Wording
@@ -30,6 +31,20 @@ class Brief:
     domain: Domain | None
     signs: tuple[str, ...]
     """The words that showed the domain."""
+    prohibitions: tuple[Prohibition, ...] = ()
+
+    @property
+    def wanted(self) -> str:
+        """The text without what it forbids; every place is the same."""
+        return blanked(self.text, self.prohibitions)
+
+    def forbids(self, statement: Statement) -> bool:
+        """Whether a statement says what must not be, in whatever words."""
+        end = statement.start + len(statement.text)
+        return any(
+            statement.start <= each.start < end and (each.strong or each.start == statement.start)
+            for each in self.prohibitions
+        )
 
     @property
     def title(self) -> str:
@@ -52,15 +67,18 @@ class Brief:
 def read_brief(text: str) -> Brief:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ").strip()
 
-    wording = Wording(text)
+    said = statements(text)
+    prohibitions = find_prohibitions(text, said)
+    wording = Wording(text, tuple((each.mark_end, each.end) for each in prohibitions))
     domain, signs = _domain(wording)
     return Brief(
         text=text,
         wording=wording,
-        statements=statements(text),
+        statements=said,
         facts=find_facts(text),
         domain=domain,
         signs=signs,
+        prohibitions=prohibitions,
     )
 
 

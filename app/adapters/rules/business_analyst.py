@@ -104,10 +104,10 @@ def _questions(brief: Brief) -> Iterator[Question]:
         if not _answered(gap, brief):
             yield Question(question=gap.question, why=gap.why, topic=gap.topic)
     for known in brief.domain.questions if brief.domain else ():
-        if brief.wording.find(known.unless) is None:
+        if brief.wording.find(known.unless, forbidden=True) is None:
             yield Question(question=known.question, why=known.why, topic=brief.domain.key)  # type: ignore[union-attr]
     for law in laws():
-        if brief.wording.find(law.words):
+        if brief.wording.find(law.words, forbidden=True):
             yield Question(question=law.question, why=f"{law.name} applies", topic="law")
 
 
@@ -135,4 +135,4 @@ def _answered(gap: Gap, brief: Brief) -> bool:
     if gap.figures:
         units = {(fact.unit or "").lower().split(" ")[-1] for fact in brief.facts}
         return bool(units & set(gap.figures))
-    return brief.wording.find(gap.unless) is not None
+    return brief.wording.find(gap.unless, forbidden=True) is not None

@@ -73,7 +73,7 @@ def entities(brief: Brief) -> tuple[Entity, ...]:
 
 def _spelled_out(brief: Brief) -> Iterator[Entity]:
     """`a book has title, author and year`: at least two fields, or it is no list of fields."""
-    for match in _HAS_FIELDS.finditer(brief.text):
+    for match in _HAS_FIELDS.finditer(brief.wanted):
         label = _noun(match[1])
         names = [_field(part) for part in re.split(r",|\band\b|\bund\b|&", match[2])]
         fields = list({each.name: each for each in names if each}.values())[:_MOST_FIELDS]
@@ -100,7 +100,7 @@ def _handled(brief: Brief) -> Iterator[Entity]:
     """`track my plants`: the thing is stated, its fields are the usual ones."""
     if brief.domain is not None:
         return
-    for match in _HANDLES.finditer(brief.text):
+    for match in _HANDLES.finditer(brief.wanted):
         label = _singular(_noun(match[1]))
         if label and (name := class_name(label)):
             yield Entity(name=name, label=label, basis="stated", fields=_usual_fields())

@@ -55,7 +55,7 @@ def capabilities(brief: Brief) -> tuple[Capability, ...]:
     for capability in known.values():
         evidence = brief.wording.find(capability.words)
         if capability.key in of_domain:
-            if evidence is None and brief.wording.rules_out(capability.words):
+            if evidence is None and _unwanted(capability, brief):
                 continue
             claimed.add((evidence or "").lower())
         elif evidence is None or evidence.lower() in claimed:
@@ -79,6 +79,12 @@ def capabilities(brief: Brief) -> tuple[Capability, ...]:
     )
 
 
+def _unwanted(capability: KnownCapability, brief: Brief) -> bool:
+    """`Store no cards` does not end a shop's payment; what is not its core is left out."""
+    wording, words = brief.wording, capability.words
+    return wording.rules_out(words) or (not capability.core and wording.forbids(words))
+
+
 def ruled_out(brief: Brief) -> tuple[str, ...]:
     """Capabilities the text names to say that they are not wanted."""
     known = (*(brief.domain.capabilities if brief.domain else ()), *concerns())
@@ -93,7 +99,7 @@ def needs(brief: Brief) -> tuple[Need, ...]:
     for statement in brief.statements:
         if statement.is_heading or statement.text in seen:
             continue
-        kind = constraint_kind(statement.text)
+        kind = "prohibition" if brief.forbids(statement) else constraint_kind(statement.text)
         wished = statement.is_item or _WISH.search(statement.text)
         if kind is None and not wished:
             continue
@@ -107,7 +113,7 @@ def needs(brief: Brief) -> tuple[Need, ...]:
 
 def constraints(brief: Brief) -> tuple[Constraint, ...]:
     """The laws and standards the text names, with what each demands."""
-    found = ((law, brief.wording.find(law.words)) for law in laws())
+    found = ((law, brief.wording.find(law.words, forbidden=True)) for law in laws())
     return tuple(
         Constraint(name=law.name, evidence=evidence, demands=law.demands)
         for law, evidence in found
@@ -120,7 +126,7 @@ def _people(brief: Brief) -> Iterator[tuple[str, str]]:
     pattern = _people_pattern()
     not_modifiers = vocabulary().unit_ends | _NO_MODIFIERS | set(vocabulary().words)
     seen: set[str] = set()
-    for match in pattern.finditer(brief.text):
+    for match in pattern.finditer(brief.wanted):
         modifier, word = match[1] or "", match[2]
         small = modifier.lower() in not_modifiers
         name = word.lower() if small or not modifier else f"{modifier} {word}".lower()

@@ -17,16 +17,22 @@ _RULED_OUT = re.compile(
 class Wording:
     """A text prepared for finding: same length, lower case, every mark a blank."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, forbidden: tuple[tuple[int, int], ...] = ()) -> None:
         self._text = text
+        self._forbidden = forbidden
         lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
         self._blank = " " + re.sub(r"[^\w]|_", " ", lowered) + " "
         self._marked = " " + lowered
 
-    def find(self, words: tuple[str, ...]) -> str | None:
-        """The first of these words as the text has it; `word*` also finds what it begins."""
+    def find(self, words: tuple[str, ...], *, forbidden: bool = False) -> str | None:
+        """The first of these words as the text has it; `word*` also finds what it begins.
+
+        A clause that forbids something does not state it; a rule may stand there: `forbidden`.
+        """
         spots = sorted(spot for word in words for spot in self._spots(word))
         stated = [(start, end) for start, end in spots if not self._ruled_out(start, end)]
+        if not forbidden:
+            stated = [spot for spot in stated if not self._is_forbidden(*spot)]
         if not stated:
             return None
         start, end = stated[0]
@@ -36,6 +42,11 @@ class Wording:
         """Whether the text names one of these words only to say that it is not wanted."""
         spots = [spot for word in words for spot in self._spots(word)]
         return bool(spots) and all(self._ruled_out(start, end) for start, end in spots)
+
+    def forbids(self, words: tuple[str, ...]) -> bool:
+        """Whether the text names one of these words only where it forbids something."""
+        spots = [spot for word in words for spot in self._spots(word)]
+        return bool(spots) and all(self._is_forbidden(*spot) for spot in spots)
 
     def count(self, words: tuple[str, ...]) -> int:
         """How many different ones of these words the text has."""
@@ -58,6 +69,9 @@ class Wording:
                 spots.append((start + 1, end + len(ending)))
             start = self._blank.find(needle, start + 1)
         return spots
+
+    def _is_forbidden(self, start: int, end: int) -> bool:
+        return any(first < start and end - 1 <= last for first, last in self._forbidden)
 
     def _ruled_out(self, start: int, end: int) -> bool:
         before = re.split(r"[.,;:!?\n]", self._marked[max(0, start - 40) : start])[-1]
