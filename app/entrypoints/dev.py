@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 import typer
 
+from app.domain.model.errors import Unavailable
 from app.entrypoints import projector, worker
 from app.entrypoints.bootstrap.agents import CREWAI, catalog_of, crewai_installed
 from app.entrypoints.bootstrap.brokers import Broker, MemoryBroker, broker_of
@@ -21,12 +22,15 @@ from app.entrypoints.cli.people import DEFAULT_URL
 from app.entrypoints.gateway import serving
 from app.entrypoints.process import Stop, run_until_stopped
 from app.entrypoints.settings import Settings, StoreSettings
+from app.ports.event_log import Offsets
 
 _EXAMPLE = (
     "a marketplace for second-hand bikes, three cities, 50,000 users, GDPR, "
     "launch in six months, 400,000 EUR"
 )
 _READY_WITHIN = 60
+_PROJECTED_WITHIN = 5
+_LOOK_EVERY = 0.05
 _log = structlog.get_logger(__name__)
 
 
@@ -81,19 +85,44 @@ async def _go_on(broker: Broker, store: Store) -> None:
 
 
 async def _serve(settings: Settings, broker: Broker, store: Store, stop: Stop) -> None:
-    ready = asyncio.Event()
-    processes = [
-        asyncio.create_task(projector.serve(settings, broker, store, stop)),
+    """The projector ends last: what no view has, a broker that forgets takes with it."""
+    ready, projected = asyncio.Event(), Stop()
+    projecting = asyncio.create_task(projector.serve(settings, broker, store, projected))
+    others = [
         asyncio.create_task(worker.serve(settings, broker, store, stop)),
         asyncio.create_task(serving.serve(settings, broker, store, stop, ready)),
     ]
     greeting = asyncio.create_task(_greet(settings, broker, ready))
-    await asyncio.wait(processes, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    greeting.cancel()
-    await asyncio.gather(*processes, return_exceptions=True)
-    for process in processes:
-        process.result()
+    try:
+        await asyncio.wait({projecting, *others}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        greeting.cancel()
+        await asyncio.wait(others)
+        if not projecting.done():
+            await _until_projected(broker, store)
+        projected.set()
+        await asyncio.wait({projecting})
+        for process in (projecting, *others):
+            process.result()
+    finally:
+        for each in (projecting, *others, greeting):
+            each.cancel()
+        await asyncio.gather(projecting, *others, greeting, return_exceptions=True)
+
+
+async def _until_projected(broker: Broker, store: Store) -> None:
+    """Return once the views have all that is on the log now, or after some seconds."""
+    try:
+        async with asyncio.timeout(_PROJECTED_WITHIN):
+            ends = await broker.feed(None).ends()
+            while not _reached(ends, await store.views.offsets()):  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_EVERY)
+    except (TimeoutError, Unavailable) as error:
+        _log.warning("the views may lack the end of the log", reason=repr(error))
+
+
+def _reached(ends: Offsets, offsets: Offsets) -> bool:
+    return all(offsets.get(shard, 0) >= end for shard, end in ends.items())
 
 
 async def _greet(settings: Settings, broker: Broker, ready: asyncio.Event) -> None:

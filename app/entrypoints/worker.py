@@ -44,12 +44,16 @@ async def serve(settings: Settings, broker: Broker, store: Store | None, stop: S
                 admin.watch(working, parts)
             asked = asyncio.create_task(stop.wait())
             _log.info("working", worker_id=parts.id, runtimes=list(parts.handle.runtimes))
-            await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                _log.info("draining", worker_id=parts.id, seconds=settings.worker.drain_seconds)
-                await parts.queue.stop(settings.worker.drain_seconds)
-            asked.cancel()
-            await working
+            try:
+                await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+                if not working.done():
+                    _log.info("draining", worker_id=parts.id, seconds=settings.worker.drain_seconds)
+                    await parts.queue.stop(settings.worker.drain_seconds)
+                await working
+            finally:
+                for each in (working, asked):
+                    each.cancel()
+                await asyncio.gather(working, asked, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -57,6 +57,11 @@ class Dev:
     def logged(self) -> str:
         return (self.folder / "logged").read_text()
 
+    def entries(self, task_id: str) -> list[str]:
+        """What the ledger says of this task."""
+        ledger = read_ledger(self.folder / "ledger")
+        return [entry.what for entry in ledger if entry.task_id == task_id]
+
     def start(self) -> None:
         with (
             (self.folder / "printed").open("wb") as out,
@@ -233,16 +238,12 @@ async def labelled(http: httpx.AsyncClient, label: str) -> dict[str, Any]:
 async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
     dev: Dev, http: httpx.AsyncClient
 ) -> None:
-    def entries(task_id: str) -> list[str]:
-        ledger = read_ledger(dev.folder / "ledger")
-        return [entry.what for entry in ledger if entry.task_id == task_id]
-
     dev.start()
     await dev.ready()
     quick = await submit(http, 0)
     before = await completed(http, quick)
     slow = await submit(http, 3)
-    await until(lambda: entries(slow) == ["began"])
+    await until(lambda: dev.entries(slow) == ["began"])
     await seen(http, slow)  # the broker keeps all in memory: what no view has goes with it
     dev.kill()
     await until(lambda: dev.left() == [])  # the broker goes with its owner
@@ -251,10 +252,31 @@ async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
     await dev.ready()
     assert (await http.get(f"/v1/tasks/{quick}")).json() == before
     await completed(http, slow)
-    assert entries(slow) == ["began", "began", "ended"]
-    assert entries(quick) == ["began", "ended"]
+    assert dev.entries(slow) == ["began", "began", "ended"]
+    assert dev.entries(quick) == ["began", "ended"]
     listed = (await http.get("/v1/tasks")).json()["items"]
     assert [task["id"] for task in listed] == [slow, quick]
+    assert await dev.interrupt(within=20) == 0
+
+
+@pytest.mark.timeout(180)
+async def test_what_ends_while_it_drains_does_not_run_again_and_no_accepted_task_is_lost(
+    dev: Dev, http: httpx.AsyncClient
+) -> None:
+    dev.start()
+    await dev.ready()
+    slow = await submit(http, 2)
+    await until(lambda: dev.entries(slow) == ["began"], within=30)
+    await seen(http, slow)
+    late = await submit(http, 0)
+    assert await dev.interrupt(within=30) == 0
+    assert dev.entries(slow) == ["began", "ended"]
+
+    dev.start()
+    await dev.ready()
+    await completed(http, slow)
+    await completed(http, late)
+    assert dev.entries(slow) == ["began", "ended"]
     assert await dev.interrupt(within=20) == 0
 
 
