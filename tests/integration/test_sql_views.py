@@ -9,8 +9,9 @@ from random import Random
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from app.adapters.sql import postgres
 from app.adapters.sql.database import Database
 from app.adapters.sql.dump import dump
 from app.adapters.sql.migrate import migrate
@@ -170,6 +171,14 @@ class SqlViewsPromises:
             with pytest.raises(StoreUnavailable):
                 await SqlStatusStore(database).ping()
 
+    async def test_an_error_does_not_quote_what_was_given(self, url: str) -> None:
+        asked = text("SELECT id FROM missing WHERE id = :given").bindparams(given="a secret")
+        async with open_database(url) as database:
+            with pytest.raises(StoreUnavailable) as caught:
+                await database.read(lambda views: views.execute(asked))
+        assert "FROM missing" in str(caught.value.__cause__)
+        assert "a secret" not in str(caught.value.__cause__)
+
 
 class TestOnSqlite(SqlViewsPromises):
     @pytest.fixture
@@ -198,6 +207,15 @@ class TestOnPostgres(SqlViewsPromises):
     @pytest.fixture
     def url(self, postgres_database: str) -> str:
         return postgres_database
+
+    async def test_a_query_that_takes_too_long_is_given_up(
+        self, database: Database, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        monkeypatch.setattr(postgres, "PATIENCE", 0.5)
+        async with asyncio.timeout(10), open_database(url) as impatient:
+            with pytest.raises(StoreUnavailable):
+                await impatient.read(lambda views: views.exec_driver_sql("SELECT pg_sleep(60)"))
+            await SqlStatusStore(impatient).ping()
 
     async def test_both_databases_hold_the_same_rows_in_the_same_order(
         self, database: Database, tmp_path: Path

@@ -39,7 +39,12 @@ async def open_postgres(address: URL, connections: int) -> AsyncGenerator[Postgr
         address.set(drivername="postgresql+asyncpg"),
         pool_size=connections,
         pool_timeout=PATIENCE,
-        connect_args={"timeout": PATIENCE, "server_settings": _SESSION},
+        connect_args={
+            "timeout": PATIENCE,
+            "command_timeout": PATIENCE,
+            "server_settings": _SESSION,
+        },
+        hide_parameters=True,  # an error is logged, and inputs are not for logs
     )
     try:
         yield PostgresDatabase(engine)

@@ -50,6 +50,7 @@ async def open_sqlite(address: URL, connections: int) -> AsyncGenerator[SqliteDa
         address.set(drivername="sqlite+pysqlite"),
         pool_size=connections,
         connect_args={"timeout": PATIENCE, "isolation_level": None},
+        hide_parameters=True,  # an error is logged, and inputs are not for logs
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
