@@ -16,7 +16,7 @@ from app.domain.model.errors import Unavailable
 from app.entrypoints import projector, worker
 from app.entrypoints.bootstrap.agents import CREWAI, catalog_of, crewai_installed
 from app.entrypoints.bootstrap.brokers import Broker, MemoryBroker, broker_of
-from app.entrypoints.bootstrap.local_servers import local_broker
+from app.entrypoints.bootstrap.local_servers import alone_in, local_broker
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.cli.people import DEFAULT_URL
 from app.entrypoints.gateway import serving
@@ -41,6 +41,7 @@ def run(settings: Settings, *, broker: str, kafka_port: int, data: Path) -> int:
 
     async def main(stop: Stop) -> None:
         async with AsyncExitStack() as stack:
+            stack.enter_context(alone_in(data))
             started = await stack.enter_async_context(_started(settings, broker, data))
             store = await stack.enter_async_context(open_store(settings, up_to_date=True))
             await started.provision(catalog_of(settings), apply=True)
@@ -146,7 +147,7 @@ def _greeting(settings: Settings, *, kafka: bool) -> str:
         f"  runs by   {_running_by(settings)}",
         f"  HTTP      {url}/docs",
         "",
-        "Try, in another terminal:",
+        "Try, in another terminal; the first task waits some seconds for its worker:",
         "",
         f"  curl -s {url}/v1/tasks -H 'content-type: application/json' -H 'prefer: wait=30' \\",
         f"    -d '{body}'",

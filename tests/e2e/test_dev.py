@@ -19,9 +19,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from app.adapters.local.servers.server import LOOPBACK, free_port
+from app.entrypoints.bootstrap.local_servers import alone_in
 from tests import servers
 from tests.e2e.agents import LEDGER, read_ledger
-from tests.e2e.fleet import CATALOG, ROOT
+from tests.e2e.fleet import CATALOG, ROOT, crewline
 from tests.waiting import until, until_true
 
 CREWLINE = str(Path(sys.executable).with_name("crewline"))
@@ -308,3 +309,19 @@ def test_a_taken_port_is_said_in_one_line(embedded: Dev, port: str) -> None:
     assert str(taken) in line
     assert said.stdout == ""
     assert embedded.left() == []
+
+
+def test_a_folder_is_for_one_dev_at_a_time(tmp_path: Path) -> None:
+    with alone_in(tmp_path / ".crewline"):
+        second = subprocess.run(
+            [*crewline(), "dev", "--broker", "memory", "--port", str(free_port())],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+        )
+    assert second.returncode == 3
+    assert second.stderr.splitlines() == [
+        "crewline: another crewline dev uses the folder .crewline; choose one with --data"
+    ]

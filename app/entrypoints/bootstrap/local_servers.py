@@ -1,11 +1,39 @@
 """The brokers `crewline dev` can start on this machine."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from app.adapters.local.servers.kraft import KraftBroker
 from app.adapters.local.servers.tansu import TansuBroker
+from app.domain.model.errors import Unavailable
+
+if sys.platform != "win32":
+    import fcntl
+
+
+class FolderInUse(Unavailable):
+    """Another `crewline dev` keeps its data in this folder."""
+
+    code = "folder-in-use"
+
+
+@contextmanager
+def alone_in(data: Path) -> Iterator[None]:
+    """Keep a data folder to one process; raise `FolderInUse` where another one has it."""
+    if sys.platform == "win32":
+        yield
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FolderInUse(
+                f"another crewline dev uses the folder {data}; choose one with --data"
+            ) from error
+        yield
 
 
 @asynccontextmanager
