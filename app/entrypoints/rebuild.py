@@ -8,13 +8,14 @@ from pathlib import Path
 
 import typer
 
+from app.domain.model.errors import Rejected
+from app.domain.use_cases.project_status import PatientOffsets
 from app.entrypoints.bootstrap import processes
 from app.entrypoints.bootstrap.brokers import Broker, broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
-from app.entrypoints.process import Stop, until_stopped
 from app.entrypoints.settings import Settings, StoreSettings
-from app.ports.event_log import Offsets
+from app.ports.event_log import Offsets, StoredOffsets
 
 _LOOK_EVERY = 0.2
 _REFUSED = 4
@@ -34,8 +35,14 @@ def run(settings: Settings, *, check: bool, as_json: bool) -> int:
 
 async def _rebuild(settings: Settings, broker: Broker) -> int:
     async with open_store(settings, up_to_date=True) as store:
+        ends = await broker.feed(None).ends()  # nothing is cleared before the log has answered
+        if not any(ends.values()) and any((await store.views.offsets()).values()):
+            raise Rejected(
+                "the log is empty, but the views were made from one that is not; "
+                "is CREWLINE_KAFKA__PREFIX right? Nothing was changed"
+            )
         await store.views.clear()
-        return await _replay(settings, broker, store)
+        return await _replay(settings, broker, store, ends)
 
 
 async def _compare(settings: Settings, broker: Broker) -> int:
@@ -47,34 +54,41 @@ async def _compare(settings: Settings, broker: Broker) -> int:
             open_store(settings, up_to_date=True) as live,
             open_store(beside, up_to_date=True) as anew,
         ):
-            await _replay(settings, broker, anew)
+            await _replay(settings, broker, anew, await broker.feed(None).ends())
             return len(set(await live.dump()) ^ set(await anew.dump()))
 
 
-async def _replay(settings: Settings, broker: Broker, store: Store) -> int:
-    """Fold the log as far as it goes now; how many messages that were."""
+async def _replay(settings: Settings, broker: Broker, store: Store, ends: Offsets) -> int:
+    """Fold the log as far as these ends; how many messages that were."""
     with observing(settings, "rebuild") as observed:
         parts = processes.projector(settings, broker, store, observed, alone=True)
-        ends = await parts.feed.ends()
-        done = Stop()
-        watching = asyncio.create_task(_watch(store, ends, done))
-        await until_stopped(parts.project.run(), done)
-        await watching
+        projecting = asyncio.create_task(parts.project.run())
+        watching = asyncio.create_task(_watch(PatientOffsets(store.views), ends))
+        try:
+            done, _ = await asyncio.wait(
+                {projecting, watching}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for each in done:
+                each.result()
+        finally:
+            for each in (projecting, watching):
+                each.cancel()
+            await asyncio.gather(projecting, watching, return_exceptions=True)
     return sum(ends.values())
 
 
-async def _watch(store: Store, ends: Offsets, done: Stop) -> None:
+async def _watch(views: StoredOffsets, ends: Offsets) -> None:
+    """Return once the views have reached these ends; say meanwhile how far they are."""
     total = sum(ends.values())
     began = asyncio.get_running_loop().time()
     while True:
-        stored = await store.views.offsets()
+        stored = await views.offsets()
         read = sum(min(stored.get(shard, 0), end) for shard, end in ends.items())
         if asyncio.get_running_loop().time() - began > 1 and sys.stderr.isatty():
             sys.stderr.write(f"\r{read:,} of {total:,} messages")
         if read >= total:
-            break
+            return
         await asyncio.sleep(_LOOK_EVERY)
-    done.set()
 
 
 def _say(as_json: bool, **told: object) -> None:
