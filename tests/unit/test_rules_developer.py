@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,11 +28,21 @@ NEEDS = {
     "non-ascii": "Wir verwalten Bücher. Ein Buch hat Größe, Preis und Übersetzer. 予約 システム",
     "no latin letters": "予約システムを作ってください",
     "digits": "Track 3D printers. A 3D printer has 2 nozzles and 3 axes.",
+    "tool library": "A tool library, members borrow. A tool with name, owner and deposit.",
     "long": "keep notes. " * 1500,
 }
 
 
-BUILT = ["marketplace", "fields", "keywords", "empty-ish", "non-ascii", "quotes", "digits"]
+BUILT = [
+    "marketplace",
+    "fields",
+    "keywords",
+    "empty-ish",
+    "non-ascii",
+    "quotes",
+    "digits",
+    "tool library",
+]
 
 
 async def build(need: str) -> Result:
@@ -77,9 +88,7 @@ async def test_the_project_parses_and_names_no_keyword(need: str) -> None:
     assert package not in sys.stdlib_module_names
 
 
-@pytest.mark.parametrize(
-    "name", ["marketplace", "fields", "keywords", "empty-ish", "non-ascii", "quotes", "digits"]
-)
+@pytest.mark.parametrize("name", BUILT)
 async def test_the_project_passes_its_own_tests_and_the_linter(name: str, tmp_path: Path) -> None:
     write(await build(NEEDS[name]), tmp_path)
     run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider")
@@ -106,3 +115,48 @@ async def test_fields_come_from_the_text() -> None:
 
 async def test_the_same_need_gives_the_same_project() -> None:
     assert await build(NEEDS["marketplace"]) == await build(NEEDS["marketplace"])
+
+
+async def fields_of(need: str) -> dict[str, dict[str, str]]:
+    output = (await build(need)).output
+    assert isinstance(output, dict)
+    found: Any = output["entities"]
+    return {each["name"]: {f["name"]: f["type"] for f in each["fields"]} for each in found}
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        "a tool with name, owner and deposit",
+        "A tool has a name, an owner and a deposit.",
+        "Lend tools with name, owner and deposit.",
+        "Track tools with name, owner and deposit and let members borrow them.",
+        "A tool library: a tool with name, owner and deposit, so that nobody forgets it.",
+    ],
+)
+async def test_with_lists_fields_too_and_a_deposit_is_money(need: str) -> None:
+    assert (await fields_of(need))["Tool"] == {"name": "str", "owner": "str", "deposit": "Decimal"}
+
+
+async def test_amounts_are_exact() -> None:
+    (fields,) = (await fields_of("A bill has a name, a rent_in_euros and a fee in cents")).values()
+    assert fields == {"name": "str", "rent_in_euros": "Decimal", "fee_in_cents": "int"}
+
+
+async def test_a_reference_is_to_a_thing_of_the_project() -> None:
+    found = await fields_of(NEEDS["tool library"])
+    assert "Book" not in found
+    assert "tool_id" in found["Loan"]
+    assert "book_id" not in found["Loan"]
+    for need in ("A library system with loans", "A tool library for members", NEEDS["marketplace"]):
+        project = await fields_of(need)
+        names = {f"{name.lower()}_id" for name in project}
+        for fields in project.values():
+            assert {name for name in fields if name.endswith("_id")} <= names
+
+
+async def test_only_what_the_text_names_is_stated() -> None:
+    output: Any = (await build("A tool library: members borrow items and titles")).output
+    basis = {each["name"]: each["basis"] for each in output["entities"]}
+    assert basis == {"Tool": "stated", "Loan": "implied", "Member": "stated"}
+    assert any(each.startswith("The text does not name these") for each in output["assumptions"])

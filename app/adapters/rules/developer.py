@@ -81,7 +81,7 @@ def developer(text: str, parameters: dict[str, JsonValue]) -> Draft:
             File(name="README.md", purpose="What it is and how to use it."),
             *(File(name=name, purpose=purpose) for name, _, _, purpose in written),
         ),
-        assumptions=tuple(_assumptions(things)),
+        assumptions=tuple(_assumptions(things, brief)),
         open_questions=tuple(_questions(things, brief)),
     )
     return Draft(output=project.model_dump(mode="json"), summary=summary, files=files)
@@ -119,7 +119,7 @@ def _sample(kind: str, name: str) -> str:
     return samples.get(kind, f'"some {name.strip("_").replace("_", " ")}"')
 
 
-def _assumptions(things: tuple[Entity, ...]) -> Iterator[str]:
+def _assumptions(things: tuple[Entity, ...], brief: Brief) -> Iterator[str]:
     for each in things:
         if each.basis == "assumed":
             yield "The text names no thing to keep; an item with a name and a note stands for it."
@@ -127,6 +127,10 @@ def _assumptions(things: tuple[Entity, ...]) -> Iterator[str]:
             yield f"{each.name} is usual for such a system; the text does not name it."
         fields = ", ".join(f"{field.name} ({field.type})" for field in each.fields)
         yield f"{each.name} has {fields}."
+        names = [field.name for field in each.fields]
+        unsaid = [name for name in names if not brief.wording.find((name.replace("_", " "),))]
+        if unsaid and each.basis != "assumed":
+            yield f"The text does not name these fields of {each.name}: {', '.join(unsaid)}."
     yield "Texts that identify a thing must not be blank; amounts and counts must not be negative."
     yield "Things are kept in memory; the store's interface is where a database goes."
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from app.adapters.rules.brief import Brief
-from app.adapters.rules.identifiers import class_name, field_name, words_of
+from app.adapters.rules.identifiers import class_name, field_name, snake, words_of
 from app.adapters.rules.knowledge import KnownEntity
 from app.adapters.rules.knowledge_files import read_knowledge
 from app.adapters.rules.vocabulary import vocabulary
@@ -41,6 +41,51 @@ _HANDLES = re.compile(
     re.IGNORECASE,
 )
 
+_WITH_FIELDS = re.compile(
+    rf"{_HANDLES.pattern}\s+(?:with|mit)\s+(?=[^.;:\n!?]*,)([^.;:\n!?]{{2,300}})", re.IGNORECASE
+)
+_LENT = re.compile(
+    r"\b(?:lend(?:s|ing)?|borrow(?:s|ing)?)\s+(?:(?:all|our|their|the|an?|out)\s+)*"
+    r"([^\W\d_][\w-]*)|\b([^\W\d_][\w-]*)\s(?:lending\s)?library\b",
+    re.IGNORECASE,
+)
+_NO_GOODS = frozenset(
+    [
+        "public",
+        "lending",
+        "our",
+        "my",
+        "new",
+        "local",
+        "small",
+        "city",
+        "town",
+        "school",
+        "digital",
+        "village",
+        "book",
+        "books",
+        "item",
+        "items",
+        "thing",
+        "things",
+        "it",
+        "them",
+        "stuff",
+        "something",
+        "one",
+        "two",
+        "three",
+        "more",
+        "up",
+    ]
+)
+_NO_FIELD = re.compile(
+    r"\b(?:who|which|that|so|where|when|und wer|and (?:it|we|they|i|members?|users?|people|let|show"
+    r"|list|track|lend|loans?))\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+
 
 class Field(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,9 +108,15 @@ class Entity(BaseModel):
 def entities(brief: Brief) -> tuple[Entity, ...]:
     """First those the text spells out, then those its domain has, then what it wants handled."""
     found: dict[str, Entity] = {}
-    for entity in (*_spelled_out(brief), *_of_domain(brief), *_handled(brief)):
+    own = {each.name: each for each in (*_lent(brief), *_spelled_out(brief))}
+    for entity in (*own.values(), *_of_domain(brief, own), *_handled(brief)):
         if len(found) < _MOST_ENTITIES:
             found.setdefault(entity.name, entity)
+    domain = {each.name for each in (brief.domain.entities if brief.domain else ())}
+    goods = next((name for name in own if name not in domain), None)
+    for name, entity in found.items():
+        if name in domain and own.get(name) is not entity:
+            found[name] = _referring(entity, found, goods)
     if not found:
         found["Item"] = Entity(name="Item", label="item", basis="assumed", fields=_usual_fields())
     return tuple(found.values())
@@ -73,27 +124,66 @@ def entities(brief: Brief) -> tuple[Entity, ...]:
 
 def _spelled_out(brief: Brief) -> Iterator[Entity]:
     """`a book has title, author and year`: at least two fields, or it is no list of fields."""
-    for match in _HAS_FIELDS.finditer(brief.wanted):
+    for match in (*_HAS_FIELDS.finditer(brief.wanted), *_WITH_FIELDS.finditer(brief.wanted)):
         label = _noun(match[1])
-        names = [_field(part) for part in re.split(r",|\band\b|\bund\b|&", match[2])]
+        if match.re is _WITH_FIELDS:
+            label = _singular(label)
+        listed = _NO_FIELD.sub("", match[2])
+        names = [_field(part) for part in re.split(r",|\band\b|\bund\b|&", listed)]
         fields = list({each.name: each for each in names if each}.values())[:_MOST_FIELDS]
         name = class_name(label) if label else None
         if name and len(fields) >= 2:
             yield Entity(name=name, label=label, basis="stated", fields=_with_text(fields))
 
 
-def _of_domain(brief: Brief) -> Iterator[Entity]:
+def _lent(brief: Brief) -> Iterator[Entity]:
+    """What a library lends where that is no book: `a tool library`, `borrow tools`."""
+    if brief.domain is None or brief.domain.key != "library":
+        return
+    for match in _LENT.finditer(brief.wanted):
+        label = _singular((match[1] or match[2]).lower())
+        small = label in _NO_GOODS or label in vocabulary().unit_ends
+        if not small and (name := class_name(label)):
+            yield Entity(name=name, label=label, basis="stated", fields=_usual_fields())
+            return
+
+
+def _of_domain(brief: Brief, own: dict[str, Entity]) -> Iterator[Entity]:
+    """Those the text has a word for; stated where that word is their name.
+
+    A library of tools has no books, unless the text says so.
+    """
     known = brief.domain.entities if brief.domain else ()
     named = [each for each in known if brief.wording.find(each.words)]
-    for each in named or known[:1]:
-        yield _known(each, stated=bool(named))
+    for each in named or ([] if own else known[:1]):
+        stated = brief.wording.find((_label(each),)) is not None
+        if stated or each is not known[0] or not own:
+            yield _known(each, stated=stated)
+
+
+def _referring(entity: Entity, found: dict[str, Entity], goods: str | None) -> Entity:
+    """Every reference is to a thing of the project: the text's own, or it is left out."""
+    fields: dict[str, Field] = {}
+    for field in entity.fields:
+        name = field.name
+        if name.endswith("_id"):
+            target = "".join(part.title() for part in name.removesuffix("_id").split("_"))
+            if target not in found:
+                if goods in (None, entity.name):
+                    continue
+                name = f"{snake(str(goods))}_id"
+        fields.setdefault(name, Field(name=name, type=field.type))
+    return entity.model_copy(update={"fields": _with_text(list(fields.values()))})
+
+
+def _label(each: KnownEntity) -> str:
+    return " ".join(re.findall(r"[A-Z][a-z]+", each.name)).lower()
 
 
 def _known(each: KnownEntity, *, stated: bool) -> Entity:
     fields = tuple(Field(name=name, type=_KNOWN_TYPES[kind]) for name, kind in each.fields.items())
-    label = " ".join(re.findall(r"[A-Z][a-z]+", each.name)).lower()
     basis: Literal["stated", "implied"] = "stated" if stated else "implied"
-    return Entity(name=each.name, label=label, basis=basis, fields=fields)
+    return Entity(name=each.name, label=_label(each), basis=basis, fields=fields)
 
 
 def _handled(brief: Brief) -> Iterator[Entity]:
@@ -141,6 +231,8 @@ def _field(part: str) -> Field | None:
 
 
 def _type_by_words(parts: set[str]) -> FieldType:
+    if parts & {"cent", "cents"}:
+        return "int"
     known = next((kind for kind, words in field_types().items() if parts & words), None)
     return known or "str"
 
