@@ -159,6 +159,22 @@ async def test_views_that_are_not_what_the_log_says_are_told_and_mended(
     await until_true(as_before)
 
 
+async def test_a_wrong_prefix_or_address_clears_nothing(
+    fleet: Fleet, user: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    total = sum((await states(fleet)).values()) + 4
+    await load(user, 4)
+    await all_ended(fleet, total)
+    wrong = {"CREWLINE_KAFKA__PREFIX": "wrong", "CREWLINE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    for (name, value), code in zip(wrong.items(), (4, 3), strict=True):
+        with monkeypatch.context() as patch:
+            patch.setitem(fleet.environment, name, value)
+            refused = fleet.run("rebuild")
+        assert refused.returncode == code
+        assert len(refused.stderr.splitlines()) == 1
+    assert sum((await states(fleet)).values()) == total
+
+
 async def test_a_projector_killed_in_the_middle_leaves_no_trace(
     fleet: Fleet, user: Outside
 ) -> None:

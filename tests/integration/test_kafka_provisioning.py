@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.provisioning import Change, apply, plan
+from app.adapters.kafka.provisioning import AddPartitions, Change, apply, plan
 from app.adapters.kafka.topics import Topics
 from app.ports.event_log import LogUnavailable
 from tests.integration.on_kafka import OnKafka, OnTheEmbeddedBroker
@@ -62,6 +62,14 @@ class TestOnKafka(OnKafka, Provisioning):
         await apply(connection, changes)
         assert await plan(connection, large, []) == []
         assert await plan(connection, small, []) == []
+
+    async def test_partitions_that_are_refused_are_said(
+        self, connection: KafkaConnection, topic_prefix: str
+    ) -> None:
+        topics = Topics(topic_prefix, event_partitions=3)
+        await apply(connection, await plan(connection, topics, []))
+        with pytest.raises(LogUnavailable, match="InvalidPartitions"):
+            await apply(connection, [AddPartitions(topics.results, 3, 2)])
 
     async def test_settings_are_put_right_and_foreign_ones_stay(
         self, connection: KafkaConnection, topic_prefix: str
