@@ -198,3 +198,28 @@ def test_the_result_does_not_depend_on_how_python_hashes() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(printed) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["Import covers 10 years of history in one table", "Data in use is 10 years old"]
+)
+def test_a_duration_is_the_time_to_launch_only_beside_words_that_say_so(text: str) -> None:
+    (found,) = analysis(text)["quantities"]
+    assert found["meaning"] == "keeping time"
+    assert analysis("launch in six months")["quantities"][0]["meaning"] == "time to launch"
+
+
+def test_a_version_stays_what_it_is_and_names_are_no_quantities() -> None:
+    found = analysis("An app. It must meet WCAG 2.1 AA, level 2.1 AA, with two-factor sign-in")
+    assert found["quantities"] == []
+    assert found["constraints"][0]["evidence"] == "WCAG 2.1 AA"
+    assert "2.2" not in str(found)
+
+
+def test_the_texts_own_open_questions_are_open_questions_and_no_wishes() -> None:
+    found = analysis("An app.\n\nOpen questions:\n- Who pays?\n- Which bank?\n\nWishes:\n- reports")
+    assert [each["question"] for each in found["open_questions"][:2]] == [
+        "Who pays?",
+        "Which bank?",
+    ]
+    assert [each["text"] for each in found["needs"]] == ["reports"]

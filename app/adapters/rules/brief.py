@@ -12,6 +12,11 @@ from app.adapters.rules.wording import Wording
 
 _LONGEST_TITLE = 80
 _CLAUSE_END = re.compile(r"[,.;:!?](?:\s|$)|\s[-\u2013\u2014]\s")
+_OPEN_QUESTIONS = re.compile(
+    r"(?:\W|\d)*(?:open|unresolved|unanswered|offene)\s+(?:questions?|points?|issues?|fragen|punkte)"
+    r"|questions\s*$|fragen\s*$",
+    re.IGNORECASE,
+)
 _OPENING = re.compile(
     r"^(?:(?:please|hello|hi|we|i|our company|the client)\b[\s,]*)*"
     r"(?:(?:would like|want|need|plan|are planning|intend|wish|have an idea)\b\s*)?"
@@ -37,6 +42,18 @@ class Brief:
     def wanted(self) -> str:
         """The text without what it forbids; every place is the same."""
         return blanked(self.text, self.prohibitions)
+
+    @property
+    def asked(self) -> tuple[Statement, ...]:
+        """The items of the text's own list of open questions."""
+        found: list[Statement] = []
+        below = False
+        for each in self.statements:
+            if each.is_heading:
+                below = bool(_OPEN_QUESTIONS.match(each.text))
+            elif below and each.is_item:
+                found.append(each)
+        return tuple(found)
 
     def forbids(self, statement: Statement) -> bool:
         """Whether a statement says what must not be, in whatever words."""

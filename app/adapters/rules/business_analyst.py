@@ -93,6 +93,8 @@ def _risks(brief: Brief) -> Iterator[Risk]:
 
 def _questions(brief: Brief) -> Iterator[Question]:
     """What must be cleared up: unclear numbers, then gaps, then the domain's own questions."""
+    for asked in brief.asked:
+        yield Question(question=asked.text, why="The text asks it itself", topic="asked")
     if brief.domain is None:
         yield Question(
             question="What is it for: who does what with it, and what is better then?",

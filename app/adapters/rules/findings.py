@@ -97,7 +97,7 @@ def needs(brief: Brief) -> tuple[Need, ...]:
     found: list[Need] = []
     seen: set[str] = set()
     for statement in brief.statements:
-        if statement.is_heading or statement.text in seen:
+        if statement.is_heading or statement.text in seen or statement in brief.asked:
             continue
         kind = "prohibition" if brief.forbids(statement) else constraint_kind(statement.text)
         wished = statement.is_item or _WISH.search(statement.text)
@@ -115,10 +115,16 @@ def constraints(brief: Brief) -> tuple[Constraint, ...]:
     """The laws and standards the text names, with what each demands."""
     found = ((law, brief.wording.find(law.words, forbidden=True)) for law in laws())
     return tuple(
-        Constraint(name=law.name, evidence=evidence, demands=law.demands)
+        Constraint(name=law.name, evidence=_with_version(evidence, brief.text), demands=law.demands)
         for law, evidence in found
         if evidence
     )
+
+
+def _with_version(evidence: str, text: str) -> str:
+    """`WCAG 2.1 AA` where the text says so, not only `WCAG`."""
+    found = re.search(rf"{re.escape(evidence)}\s\d(?:\.\d{{1,2}})?(?:\sA{{1,3}}\b)?", text)
+    return found[0] if found else evidence
 
 
 def _people(brief: Brief) -> Iterator[tuple[str, str]]:

@@ -134,6 +134,8 @@ def _shared_magnitude(low: str, high: str) -> int:
 
 def _counted(words: str) -> str | None:
     """The thing that is counted: words up to the first plural, never past a small word."""
+    if re.match(r"(?:A{1,3}|(?i:factor|fa[ck]tor-?\w*))\b", words):
+        return None  # WCAG's levels, and two-factor sign-in
     taken: list[str] = []
     for word in re.findall(_WORD, words):
         if word.lower() in vocabulary().unit_ends:
