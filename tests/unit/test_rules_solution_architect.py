@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.adapters.local.catalog import FileCatalog, compile_schema
+from app.adapters.rules.business_analyst import business_analyst
 from app.adapters.rules.components import known_components
 from app.adapters.rules.runtime import RulesRuntime
 from app.adapters.rules.solution_architect import solution_architect
@@ -63,8 +64,14 @@ async def test_the_output_fits_its_schema_and_the_diagram_is_mermaid(text: str) 
     spec = FileCatalog().load().require(AgentName("solution-architect")).spec
     result = await RulesRuntime().run(spec, task(text), RecordingContext())
     assert compile_schema(spec.output_schema)(result.output) == ()
-    report, drawing = result.artifacts
+    report = result.artifacts[0]
     assert report.name == "solution-architect.md"
+    assert report.media_type == "text/markdown"
+    if text == TEXTS[-1]:
+        assert "does not describe software needs" in report.content
+        assert len(result.artifacts) == 1
+        return
+    drawing = result.artifacts[1]
     assert drawing.media_type == "text/vnd.mermaid"
     for line in drawing.content.splitlines():
         assert LINE.fullmatch(line), line
@@ -83,3 +90,23 @@ def test_the_known_components_only_speak_of_each_other() -> None:
     for each in known_components():
         assert set(each.links) <= known
         assert each.needs_component is None or each.needs_component in known
+
+
+FESTIVAL = (
+    "Our village festival is in June. A brass band plays, there are 12 stalls and a parade. "
+    "We need a rain plan and 30 volunteers. Children should get balloons."
+)
+
+
+def test_a_text_that_is_not_about_software_gets_a_question_and_no_components() -> None:
+    found = design(FESTIVAL)
+    assert found["components"] == found["connections"] == found["sizing"] == []
+    assert "does not describe software needs" in found["summary"]
+    assert found["open_questions"][0]["topic"] == "software"
+
+
+def test_the_analyst_still_lists_what_it_names() -> None:
+    found: Any = business_analyst(FESTIVAL, {}).output
+    assert {"12 stalls", "30 volunteers"} <= {each["text"] for each in found["quantities"]}
+    assert "Volunteer" in [each["name"] for each in found["actors"]]
+    assert len(found["needs"]) == 2

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from app.adapters.rules.facts import Fact
-from app.adapters.rules.knowledge import Domain, domains
+from app.adapters.rules.knowledge import Domain, domains, software
 from app.adapters.rules.prohibitions import Prohibition, blanked, find_prohibitions
 from app.adapters.rules.sentences import Statement, statements
 from app.adapters.rules.text_facts import find_facts
@@ -42,6 +42,12 @@ class Brief:
     def wanted(self) -> str:
         """The text without what it forbids; every place is the same."""
         return blanked(self.text, self.prohibitions)
+
+    @property
+    def is_about_software(self) -> bool:
+        """Whether a known kind of system or any word of software shows it."""
+        known = self.domain is not None
+        return known or self.wording.find(software(), forbidden=True) is not None
 
     @property
     def asked(self) -> tuple[Statement, ...]:

@@ -104,3 +104,8 @@ def gaps() -> tuple[Gap, ...]:
 @cache
 def people() -> Words:
     return TypeAdapter(Words).validate_python(read_knowledge("people.yaml"))
+
+
+@cache
+def software() -> Words:
+    return TypeAdapter(Words).validate_python(read_knowledge("software.yaml"))

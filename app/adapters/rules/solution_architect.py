@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from app.adapters.rules.analysis import Constraint, Question
+from app.adapters.rules.analysis import Analysis, Constraint, Question
 from app.adapters.rules.brief import read_brief
 from app.adapters.rules.business_analyst import analyse
 from app.adapters.rules.components import Component, Connection, choose, connect
@@ -43,6 +43,8 @@ def solution_architect(text: str, parameters: dict[str, JsonValue]) -> Draft:
     """A design as structured output, and its drawing; `parameters.title` overrides the title."""
     brief = read_brief(text)
     found = analyse(brief, parameters)
+    if not brief.is_about_software:
+        return _no_design(found)
     sizing = size(brief)
     components = choose(found, sizing)
     connections = connect(components)
@@ -68,6 +70,36 @@ def solution_architect(text: str, parameters: dict[str, JsonValue]) -> Draft:
     )
     drawing = Artifact(name="architecture.mmd", media_type="text/vnd.mermaid", content=diagram)
     return Draft(output=design.model_dump(mode="json"), summary=summary, files=(drawing,))
+
+
+def _no_design(found: Analysis) -> Draft:
+    """A text without software gets a question, not a database."""
+    summary = (
+        "The text does not describe software needs, so no components are proposed; "
+        "say what software should do."
+    )
+    question = Question(
+        question="What should software do here: who enters what, and who needs to see or get what?",
+        why="The text does not describe software needs, so nothing could be designed",
+        topic="software",
+    )
+    design = Design(
+        title=found.title,
+        summary=summary,
+        domain=None,
+        style=Style(
+            name="None: the text does not describe software needs",
+            reason="No kind of system is known from it, and no word of it speaks of software",
+            alternative="A design by guesswork, which would propose parts that nobody asked for",
+        ),
+        sizing=(),
+        components=(),
+        connections=(),
+        constraints=found.constraints,
+        open_questions=(question, *found.open_questions),
+        diagram="flowchart LR\n",
+    )
+    return Draft(output=design.model_dump(mode="json"), summary=summary)
 
 
 def _style(components: tuple[Component, ...], sizing: Sizing) -> Style:
