@@ -144,7 +144,7 @@ def rebuild(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the views anew from the log."""
+    """Make the views anew from the log; what the log no longer holds is lost from them."""
     _run("rebuild", {}, check=check, as_json=as_json)
 
 
