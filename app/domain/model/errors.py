@@ -84,12 +84,6 @@ class TaskExists(Conflict):
     code = "task-exists"
 
 
-class IllegalMove(Conflict):
-    """A task cannot go from the state it is in to the one that was asked."""
-
-    code = "illegal-move"
-
-
 class RunFailed(PlatformError):
     """A run ended without a result; it carries the code and the verdict of this one failure."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.domain.model.agents import AgentCatalog
-from app.domain.model.commands import SubmitTask, TaskBody, TaskRequest
+from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import Conflict, Rejected, TaskExists
 from app.domain.model.ids import TaskId, derived_task_id, uuid7
 from app.domain.model.task import Task, describe
@@ -103,7 +103,7 @@ class SubmitTaskHandler:
 
 def _same(task: Task, request: TaskRequest) -> bool:
     """Whether a request asks for this task, as far as the views remember what was asked."""
-    kept = {"input", "parameters", "context_id", "labels"} & TaskBody.model_fields.keys()
+    kept = ("input", "parameters", "context_id", "labels")
     return task.agent == request.agent and all(
         getattr(task, name) == getattr(request, name) for name in kept
     )
