@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
+from app.domain.model.budgets import AgentBudget
 from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
 from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
@@ -35,6 +36,8 @@ class AgentSpec(BaseModel):
     model: str | None = None
     """`provider:name` of the chat model this agent prefers."""
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3_600
+    budget: AgentBudget = AgentBudget()
+    """What it may spend on models; without one, what tasks ask for."""
     input_schema: Schema = {"type": ["string", "object"], "minLength": 1, "maxLength": 100_000}
     output_schema: Schema = {}
     runtimes: Annotated[dict[RuntimeNameField, dict[str, JsonValue]], Field(min_length=1)]

@@ -1,0 +1,121 @@
+"""What a run may still spend, decided before each model call."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from pydantic import ConfigDict, Field
+
+from app.domain.model.errors import Rejected
+from app.domain.model.messages import Value
+
+NANO = 1_000_000_000
+"""Money is counted in billionths of a dollar, whole ones, so that sums are exact everywhere."""
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Budget(Value):
+    """The most that may be spent; what is not named is not limited."""
+
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    """Of requests and answers together."""
+    model_calls: Annotated[int, Field(gt=0)] | None = None
+    cost_usd: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def nano_usd(self) -> int | None:
+        return None if self.cost_usd is None else round(self.cost_usd * NANO)
+
+    @property
+    def limits_something(self) -> bool:
+        return (self.tokens, self.model_calls, self.cost_usd) != (None, None, None)
+
+    def and_also(self, other: "Budget | None") -> "Budget":
+        """The budget that keeps both: of each limit the tighter one."""
+        return (
+            self
+            if other is None
+            else Budget(
+                tokens=_tighter(self.tokens, other.tokens),
+                model_calls=_tighter(self.model_calls, other.model_calls),
+                cost_usd=_tighter(self.cost_usd, other.cost_usd),
+            )
+        )
+
+
+class StrictBudget(Budget):
+    """A budget as people write it: a misspelt limit would be one that stops nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AgentBudget(Value):
+    """What an agent may spend on each task, and on all tasks of a day (in UTC)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: StrictBudget | None = None
+    day: StrictBudget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What was spent, or may be. Without a price the money is not known, which is not nothing."""
+
+    tokens: int = 0
+    model_calls: int = 0
+    nano_usd: int | None = 0
+
+    def __add__(self, other: "Spend") -> "Spend":
+        """What is not known counts as nothing beside what is."""
+        return Spend(
+            self.tokens + other.tokens,
+            self.model_calls + other.model_calls,
+            (self.nano_usd or 0) + (other.nano_usd or 0),
+        )
+
+
+class BudgetExceeded(Rejected):
+    """The next model call would spend more than is allowed, so it is not made."""
+
+    code = "budget-exceeded"
+
+
+def afford(whose: str, budget: Budget, spent: Spend, call: Spend) -> None:
+    """Return if `call` still fits beside what is spent, else raise `BudgetExceeded`.
+
+    `spent` has in it what calls that are under way may still cost. `whose` begins the message.
+    """
+    if budget.nano_usd is not None:
+        if call.nano_usd is None:
+            raise BudgetExceeded(
+                f"{whose} has a budget in money, and the model has no known price; "
+                "add one to the file that CREWLINE_LIMITS__PRICES names, or limit tokens instead"
+            )
+        if (spent.nano_usd or 0) + call.nano_usd > budget.nano_usd:
+            raise BudgetExceeded(
+                f"{whose} may spend {_dollars(budget.nano_usd)} and has spent "
+                f"{_dollars(spent.nano_usd or 0)}; "
+                f"the next model call may cost {_dollars(call.nano_usd)}"
+            )
+    if budget.tokens is not None and spent.tokens + call.tokens > budget.tokens:
+        raise BudgetExceeded(
+            f"{whose} may spend {budget.tokens:,} tokens and has spent {spent.tokens:,}; "
+            f"the next model call may take {call.tokens:,}"
+        )
+    if budget.model_calls is not None and spent.model_calls + call.model_calls > budget.model_calls:
+        raise BudgetExceeded(
+            f"{whose} may make {budget.model_calls:,} model calls and has made "
+            f"{spent.model_calls:,}"
+        )
+
+
+def _tighter(one: _Number | None, other: _Number | None) -> _Number | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
+def _dollars(nano: int) -> str:
+    """An amount with as many digits as it needs, and two at least."""
+    whole, _, rest = f"{nano / NANO:.9f}".partition(".")
+    return f"${int(whole):,}.{rest.rstrip('0').ljust(2, '0')}"
