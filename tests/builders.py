@@ -8,7 +8,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 
-from app.domain.model.commands import Input, SubmitTask, TaskRequest
+from app.domain.model.commands import CancelTask, Input, SubmitTask, TaskRequest
 from app.domain.model.events import (
     Artifact,
     InputRequest,
@@ -93,6 +93,7 @@ def submitted(
     model: str | None = None,
     timeout_seconds: float | None = None,
     expires_at: datetime | None = None,
+    not_before: datetime | None = None,
     traceparent: str | None = None,
 ) -> SubmitTask:
     return SubmitTask(
@@ -107,8 +108,13 @@ def submitted(
         model=model,
         timeout_seconds=timeout_seconds,
         expires_at=expires_at,
+        not_before=not_before,
         traceparent=traceparent,
     )
+
+
+def canceling(name: str = "t-1", reason: str | None = None, *, after: float = 1) -> CancelTask:
+    return CancelTask(task_id=task_id(name), at=at(after), reason=reason)
 
 
 class Told(TypedDict, total=False):

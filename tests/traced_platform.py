@@ -83,6 +83,7 @@ class TracedPlatform:
             runtimes={RULES: self.runtime},
             log=self._logged(worker),
             dead_letters=MemoryDeadLetters(),
+            delays=self.log.delays(),
             clock=clock,
             tracing=worker.tracing("workers") if worker else NullTracing(),
         )

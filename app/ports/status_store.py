@@ -10,7 +10,8 @@ from app.domain.model.errors import Conflict, Unavailable
 from app.domain.model.events import Event
 from app.domain.model.ids import AgentName, ContextId, TaskId
 from app.domain.model.lifecycle import TaskState
-from app.domain.model.task import Progress, Task
+from app.domain.model.progress import Progress
+from app.domain.model.task import Task
 from app.ports.event_log import Offsets, StoredOffsets
 
 

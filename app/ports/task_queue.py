@@ -27,11 +27,28 @@ class Delivery:
     content: SubmitTask | Undecodable
     origin: Origin
     attempt: int
-    """1 the first time; higher when an earlier run is known to have been interrupted."""
+    """The number of this run of the task, from 1; others may have failed or been interrupted."""
     redelivered: bool
     """Whether an earlier owner of the queue may have run it already."""
     lost: asyncio.Event
     """Set when the message has been given to another worker: whoever runs it should stop."""
+    failures: int = 0
+    """Earlier runs after which the handler asked for another one, by `Again`."""
+    interrupted: int = 0
+    """Earlier runs of which nothing is known but that their worker died."""
+
+
+class Again(Exception):
+    """Raised by a handler: hand the delivery out again after so many seconds.
+
+    Its slot is free meanwhile; what waits behind it in its conversation goes on waiting.
+    """
+
+    def __init__(self, seconds: float, sooner: asyncio.Event | None = None) -> None:
+        super().__init__(f"again in {seconds:g} s")
+        self.seconds = seconds
+        self.sooner = sooner
+        """Where it is set before that time, the delivery comes at once."""
 
 
 Handle = Callable[[Delivery], Awaitable[None]]
@@ -41,8 +58,9 @@ class TaskQueue(Protocol):
     """Tasks wait here until a worker has finished them.
 
     A delivery is acknowledged when its handler returns. Where the handler raises, or its worker
-    dies, the message is handed out again. Tasks of one conversation are handed out one after
-    another, in order.
+    dies, the message is handed out again; what was interrupted twice is run beside no other such
+    message, so that one which kills its worker cannot be mistaken for those beside it. Tasks of
+    one conversation are handed out one after another, in order.
     """
 
     @abstractmethod

@@ -5,7 +5,8 @@ import pytest
 from app.domain.model.errors import InvalidInput
 from app.domain.model.ids import ContextId, TaskId
 from app.domain.model.lifecycle import Reason, TaskState
-from app.domain.model.task import describe, fold
+from app.domain.model.progress import fold
+from app.domain.model.task import describe
 from app.ports.status_store import (
     TaskFilter,
 )

@@ -7,7 +7,8 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
 from app.domain.model.messages import Message
-from app.domain.model.task import Progress, Task, fold
+from app.domain.model.progress import Progress, fold
+from app.domain.model.task import Task
 from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import (
     Page,

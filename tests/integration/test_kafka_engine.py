@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Claim, Engine, Handler, Limits
 from app.adapters.kafka.group_offsets import GroupOffsets
+from app.adapters.kafka.offsets import Tries
 from tests.integration.on_kafka import send_unreadable
 from tests.waiting import until, until_true
 
@@ -107,7 +108,7 @@ async def test_a_handler_longer_than_the_poll_interval_causes_no_rebalance(
     ended: list[str] = []
 
     async def outlast(claim: Claim) -> None:
-        runs.append(claim.attempt)
+        runs.append(claim.tries.starts)
         await asyncio.sleep(5)
         ended.append(value_of(claim))
 
@@ -132,7 +133,7 @@ async def test_one_key_keeps_its_order_through_failures_and_others_do_not_wait(
 
     async def sometimes_fail(claim: Claim) -> None:
         await asyncio.sleep(chance.random() * 0.05)
-        if claim.attempt == 1 and chance.random() < 0.2:
+        if claim.tries.starts == 1 and chance.random() < 0.2:
             raise RuntimeError("not this time")
         order[claim.record.key].append(int(value_of(claim)))
 
@@ -157,7 +158,7 @@ async def test_a_restart_runs_the_interrupted_again_and_none_of_the_finished(
         finished.append(value_of(claim))
 
     async def note(claim: Claim) -> None:
-        again[value_of(claim)] = claim.attempt
+        again[value_of(claim)] = claim.tries.starts
 
     await produce({str(i): None for i in range(40)})
     async with engine(finish_some, grace=0):
@@ -200,7 +201,7 @@ async def test_what_a_partition_loses_is_stopped_and_runs_at_its_new_owner(
 
     def worker(name: str) -> Handler:
         async def work(claim: Claim) -> None:
-            begun.append((name, value_of(claim), claim.attempt))
+            begun.append((name, value_of(claim), claim.tries.starts))
             try:
                 await asyncio.sleep(600)
             finally:
@@ -271,7 +272,7 @@ async def test_progress_is_committed_while_work_goes_on(
 
         await until_true(all_but_the_first_done)
         snapshot = (await committed([partition]))[partition]
-        assert (snapshot.position, dict(snapshot.running)) == (0, {0: 1})
+        assert (snapshot.position, dict(snapshot.running)) == (0, {0: Tries(1, 0, 1)})
 
 
 async def test_a_record_the_library_cannot_read_does_not_stop_the_others(

@@ -22,7 +22,7 @@ from app.adapters.sql.view_store import SqlViewStore
 from app.domain.model.events import ResultEvent
 from app.domain.model.lifecycle import TaskState
 from app.domain.model.messages import Message
-from app.domain.model.task import fold
+from app.domain.model.progress import fold
 from app.ports.event_log import Shard
 from app.ports.status_store import OffsetsMoved, StoreUnavailable, ViewUpdate
 from tests.builders import TRACEPARENT, completed, started, submitted, task_id, token

@@ -14,7 +14,8 @@ from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.events import ResultEvent
 from app.domain.model.ids import TaskId
 from app.domain.model.lifecycle import TaskState
-from app.domain.model.task import Task, describe, fold
+from app.domain.model.progress import fold
+from app.domain.model.task import Task, describe
 from app.domain.use_cases import read_status
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.read_status import ReadStatus

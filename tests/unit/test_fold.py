@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.domain.model.events import ResultEvent, TerminalEvent, Usage
 from app.domain.model.lifecycle import Reason, TaskState, may_move
-from app.domain.model.task import Progress, Task, describe, fold
+from app.domain.model.progress import Progress, fold
+from app.domain.model.task import Task, describe
 from tests.builders import (
     TRACEPARENT,
     at,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.domain.model.events import Event, ResultEvent
-from app.domain.model.task import fold
+from app.domain.model.progress import fold
 from app.entrypoints.gateway.event_stream import START, EventStream, GapFree, Position, position
 from app.ports.status_store import ViewUpdate
 from tests.builders import completed, progressed, started, stepped, submitted, task_id, token

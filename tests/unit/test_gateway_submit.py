@@ -60,7 +60,16 @@ async def test_the_answer_holds_every_field_of_the_contract(client: httpx.AsyncC
     task = (await client.post("/v1/tasks", json=BODY)).json()
     assert set(task) == {
         *("id", "agent", "runtime", "state", "reason", "status_message", "input", "parameters"),
-        *("context_id", "labels", "result", "error", "input_request", "attempt", "usage"),
+        *(
+            "context_id",
+            "labels",
+            "result",
+            "error",
+            "input_request",
+            "attempt",
+            "attempts",
+            "usage",
+        ),
         *("created_at", "started_at", "finished_at", "updated_at", "trace_id", "sequence", "links"),
     }
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.kafka.offsets import MAX_METADATA, PartitionOffsets, Snapshot
+from app.adapters.kafka.offsets import MAX_METADATA, PartitionOffsets, Snapshot, Tries
 
 
 def restored(offsets: PartitionOffsets) -> PartitionOffsets:
@@ -23,10 +23,14 @@ def read(offsets: PartitionOffsets, *records: int) -> list[int]:
     position=st.integers(0, 2**40),
     ahead=st.integers(0, 5_000),
     done=st.sets(st.integers(0, 5_000)),
-    running=st.dictionaries(st.integers(0, 5_000), st.integers(1, 300), max_size=64),
+    running=st.dictionaries(
+        st.integers(0, 5_000),
+        st.builds(Tries, st.integers(1, 300), st.integers(0, 300), st.integers(0, 300)),
+        max_size=64,
+    ),
 )
 def test_a_snapshot_survives_its_encoding(
-    position: int, ahead: int, done: set[int], running: dict[int, int]
+    position: int, ahead: int, done: set[int], running: dict[int, Tries]
 ) -> None:
     bits = sum(1 << each for each in done)
     attempts = {position + offset: attempt for offset, attempt in running.items()}
@@ -51,7 +55,7 @@ def test_after_a_restart_just_the_unfinished_is_handed_out_again(data: st.DataOb
         assert not finished & set(handed)
         for record in data.draw(st.lists(st.sampled_from(handed), unique=True)) if handed else []:
             attempts[record] += 1
-            assert offsets.start(record) == attempts[record]
+            assert offsets.start(record).starts == attempts[record]
             if data.draw(st.booleans(), "finishes"):
                 offsets.complete(record)
                 finished.add(record)
@@ -111,5 +115,20 @@ def test_attempts_are_counted_across_restarts(restarts: int) -> None:
     offsets = PartitionOffsets(None, end=0)
     for attempt in range(1, restarts + 2):
         read(offsets, 3, 4)
-        assert offsets.start(3) == attempt
+        assert offsets.start(3) == Tries(attempt, failures=0, interrupted=attempt - 1)
         offsets = restored(offsets)
+
+
+def test_only_runs_that_ended_with_their_worker_count_as_interrupted() -> None:
+    offsets = PartitionOffsets(None, end=0)
+    read(offsets, 3)
+    offsets.start(3)
+    offsets.end(3, failed=True)
+    offsets.start(3)
+    offsets.end(3, failed=False)
+    offsets.start(3)
+    died, handed_over = offsets.commit(), offsets.commit(handing_over=True)
+    assert died
+    assert handed_over
+    assert Snapshot.decode(*died).running == {3: Tries(3, failures=1, interrupted=1)}
+    assert Snapshot.decode(*handed_over).running == {3: Tries(3, failures=1, interrupted=0)}

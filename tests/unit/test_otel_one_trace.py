@@ -75,13 +75,13 @@ async def test_the_delivery_says_how_its_task_ended(
 async def test_a_failed_task_is_an_error_of_its_delivery_and_of_nothing_above(
     services: Services, platform: TracedPlatform
 ) -> None:
-    platform.runtime.failure = RunFailed("model-unavailable", "try later", retryable=True)
+    platform.runtime.failure = RunFailed("model-refused", "not like that", retryable=False)
     async with platform.client() as client:
         await client.post("/v1/tasks")
     await platform.run_worker()
     process = services.one(f"process {COMMANDS}")
     assert process.error
-    assert process.attributes["error.type"] == "model-unavailable"
+    assert process.attributes["error.type"] == "model-refused"
     assert process.attributes["crewline.task.state"] == "failed"
     assert services.one("chat gpt-4o").attributes["error.type"] == "canceled"
     assert not services.one("POST /v1/tasks").error

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.dead_letters import MemoryDeadLetters
+from app.adapters.memory.delays import MemoryDelays
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.adapters.memory.tracing import RecordingTracing
@@ -33,7 +34,7 @@ from app.domain.model.events import (
 from app.domain.model.ids import RuntimeName
 from app.domain.model.lifecycle import Reason
 from app.domain.model.messages import Message
-from app.domain.model.task import fold
+from app.domain.model.progress import fold
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from app.ports.event_log import LogUnavailable
@@ -80,12 +81,14 @@ class Worker:
 
     def __post_init__(self) -> None:
         spec = AgentSpec(name=ANALYST, description="x", runtimes={RULES: {}}, timeout_seconds=5)
+        self.delays = MemoryDelays(self.clock.now)
         self.handle = RunTaskHandler(
             worker_id=WORKER,
             catalog=AgentCatalog([Agent(spec, no_blank_input)]),
             runtimes={RULES: self.runtime},
             log=self.log,
             dead_letters=self.letters,
+            delays=self.delays,
             clock=self.clock,
             tracing=self.tracing,
             store=self.store,
@@ -115,10 +118,16 @@ async def holding(command: SubmitTask, *endings: TaskCompleted) -> MemoryStatusS
 
 
 def delivered(
-    content: SubmitTask | Undecodable, attempt: int = 1, *, redelivered: bool = False
+    content: SubmitTask | Undecodable,
+    attempt: int = 1,
+    *,
+    redelivered: bool = False,
+    failures: int = 0,
+    interrupted: int = 0,
 ) -> Delivery:
     origin = Origin(topic="t", partition=0, offset=7, timestamp=at(0), key=b"k", value=b"v")
-    return Delivery(content, origin, attempt, redelivered, asyncio.Event())
+    lost = asyncio.Event()
+    return Delivery(content, origin, attempt, redelivered, lost, failures, interrupted)
 
 
 async def test_a_run_tells_its_start_and_its_result() -> None:
@@ -168,15 +177,15 @@ async def test_all_that_a_run_tells_is_numbered_without_a_gap_and_its_spending_a
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "retryable"),
+    ("error", "code"),
     [
-        (RunFailed("model-rate-limited", "slow down", retryable=True), "model-rate-limited", True),
-        (ZeroDivisionError("by zero"), "agent-error", False),
-        (TimeoutError("of its own"), "agent-error", False),
+        (RunFailed("model-refused", "not like that", retryable=False), "model-refused"),
+        (ZeroDivisionError("by zero"), "agent-error"),
+        (TimeoutError("of its own"), "agent-error"),
     ],
 )
 async def test_a_failure_of_the_agent_ends_its_task_and_not_the_worker(
-    error: Exception, code: str, retryable: bool
+    error: Exception, code: str
 ) -> None:
     async def fail(task: TaskInput, context: RunContext) -> Result:
         raise error
@@ -185,7 +194,8 @@ async def test_a_failure_of_the_agent_ends_its_task_and_not_the_worker(
     await at_work.handle(delivered(submitted("t-1")))
     failed = at_work.events[-1]
     assert isinstance(failed, TaskFailed)
-    assert (failed.error.code, failed.error.retryable) == (code, retryable)
+    assert (failed.error.code, failed.error.retryable) == (code, False)
+    assert at_work.letters.letters == []
 
 
 async def test_a_run_over_its_time_is_stopped_and_fails_by_its_deadline() -> None:

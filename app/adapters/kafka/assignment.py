@@ -48,7 +48,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Say how far we are, for whoever gets them; what runs goes on meanwhile."""
         if revoked:
-            await self._commits.flush()
+            await self._commits.flush(handing_over=True)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Keep what came back, let go of what moved, begin what is new."""

@@ -6,7 +6,7 @@ times as long per message, which is felt where tens of thousands pass in a secon
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
@@ -17,6 +17,7 @@ Headers = Sequence[tuple[str, bytes]]
 Body = dict[str, Any]
 
 TYPE_PREFIX = "crewline."
+_EARLIER = ("crewline-attempts", "crewline-failures", "crewline-redrives")
 _DEEPEST = 64
 """Levels of arrays and objects, as over HTTP."""
 _STRUCTURED = "application/cloudevents"
@@ -56,6 +57,8 @@ class Attributes(NamedTuple):
     time: str | None = None
     traceparent: str | None = None
     content_type: str = "application/json"
+    earlier: tuple[int, int, int] = (0, 0, 0)
+    """What `crewline-attempts`, `crewline-failures` and `crewline-redrives` say."""
 
 
 def write_headers(attributes: Attributes, event_id: str, source: str) -> list[tuple[str, bytes]]:
@@ -71,6 +74,9 @@ def write_headers(attributes: Attributes, event_id: str, source: str) -> list[tu
     ]
     if attributes.traceparent is not None:
         headers.append(("traceparent", attributes.traceparent.encode()))
+    if any(attributes.earlier):
+        told = zip(_EARLIER, attributes.earlier, strict=True)
+        headers += [(name, str(number).encode()) for name, number in told]
     return headers
 
 
@@ -89,6 +95,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
         time=_text(found.get("ce_time")),
         traceparent=_trace_context(_text(found.get("traceparent"))),
         content_type=content_type.lower() if content_type else "application/json",
+        earlier=_earlier(found) if _EARLIER[0] in found else (0, 0, 0),
     )
 
 
@@ -106,6 +113,7 @@ def _read_structured(event: Body, outside: Attributes) -> tuple[Attributes, Body
         subject=_string(event.get("subject")) or outside.subject,
         time=_string(event.get("time")),
         traceparent=_trace_context(_string(event.get("traceparent"))) or outside.traceparent,
+        earlier=outside.earlier,
     )
     if attributes.type is None:
         raise Unreadable("the CloudEvent has no type")
@@ -135,6 +143,16 @@ def _object(value: bytes) -> Body:
     return body
 
 
+def _earlier(found: Mapping[str, bytes | None]) -> tuple[int, int, int]:
+    attempts, failures, redrives = (_count(found.get(name)) for name in _EARLIER)
+    return attempts, failures, redrives
+
+
+def _count(value: bytes | None) -> int:
+    """A small number; whoever writes to the topic may have written anything."""
+    return int(value) if value and len(value) <= 6 and value.isdigit() else 0
+
+
 def _text(value: bytes | None) -> str | None:
     return value.decode("utf-8", "replace") if value else None
 
@@ -144,7 +162,7 @@ def _string(value: object) -> str | None:
 
 
 def _trace_context(text: str | None) -> str | None:
-    return text if text is not None and _TRACEPARENT.match(text) else None
+    return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
 def _portable(values: Iterable[Any], levels: int) -> bool:

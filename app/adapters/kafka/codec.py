@@ -19,7 +19,7 @@ from app.adapters.kafka.cloudevents import (
     write_headers,
 )
 from app.adapters.kafka.topics import CommandTopic, Topics
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId, as_task_id, derived_task_id
@@ -69,7 +69,10 @@ def encode(message: Message) -> Encoded:
         key, source = subject, _source_of_worker(message.worker_id)
     else:
         raise TypeError(f"{type(message).__name__} is no message of ours")
-    attributes = Attributes(message.TYPE, subject, rfc3339(at), message.traceparent)
+    earlier = message.earlier if isinstance(message, SubmitTask) else Earlier()
+    attributes = Attributes(
+        message.TYPE, subject, rfc3339(at), message.traceparent, earlier=earlier
+    )
     headers = write_headers(attributes, event_id, source)
     return Encoded(key.encode(), message.model_dump_json(by_alias=True).encode(), headers)
 
@@ -89,6 +92,7 @@ class Codec:
         try:
             attributes, body = read_event(record.value, attributes)
             body["traceparent"] = attributes.traceparent
+            body["earlier"] = attributes.earlier
             return _submit_task(record, attributes, body, topic)
         except Unreadable as error:
             task_id = _told_task_id(record, attributes, body)

@@ -29,6 +29,8 @@ class Partition:
     """The highest position we asked to commit: where the answer was lost, it may be committed."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
+    waiting: set["asyncio.Task[None]"] = field(default_factory=set)
+    """Until it is time for another run."""
     noted: int = 0
     """Counts changes; `durable` is the count the last commit covered."""
     durable: int = 0
@@ -75,13 +77,17 @@ class Commits:
                 await asyncio.sleep(_AFTER_A_FAILURE)
                 self._due.set()
 
-    async def flush(self) -> bool:
-        """Commit now. False: the broker did not take it, the changes stay noted."""
+    async def flush(self, *, handing_over: bool = False) -> bool:
+        """Commit now. False: the broker did not take it, the changes stay noted.
+
+        `handing_over` lets whoever gets the partitions know that we did not die of what runs.
+        """
         async with self._one_at_a_time:
             changed = {
                 each: (each.noted, commit)
                 for each in self._partitions.values()
-                if each.noted > each.durable and (commit := each.offsets.commit())
+                if (each.noted > each.durable or (handing_over and each.running))
+                and (commit := each.offsets.commit(handing_over=handing_over))
             }
             if not changed:
                 return True
@@ -109,4 +115,4 @@ class Commits:
     async def close(self) -> None:
         """The last word before leaving the group."""
         with contextlib.suppress(asyncio.CancelledError):
-            await self.flush()
+            await self.flush(handing_over=True)

@@ -19,13 +19,17 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from app.adapters.kafka.assignment import Assignment, ReadCommits
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.lanes import Lanes
+from app.adapters.kafka.offsets import UNTRIED, Tries
 from app.adapters.kafka.unreadable import read_around
+from app.ports.task_queue import Again
 
 _POLL_SECONDS = 0.2
 _AFTER_A_POLL_ERROR = 0.5
 _MOST_DOUBLINGS = 16
 _UNTIL_CANCELED = (5.0, 1.0)
 """Seconds that handlers have to stop, after the first and the second time they are told."""
+_SUSPECT = 2
+"""Interrupted so often, a record runs beside no other such one."""
 _NO_PARTITION = TopicPartition("none", 0)
 _log = logging.getLogger(__name__)
 
@@ -54,8 +58,10 @@ class Claim:
     record: Record
     partition: Partition = field(repr=False)
     lane: Hashable
-    attempt: int = 0
-    failures: int = 0
+    tries: Tries = UNTRIED
+    """With the run it is handed out for."""
+    put_off: int = 0
+    """How often its handler broke since it was read."""
 
     @property
     def redelivered(self) -> bool:
@@ -95,6 +101,7 @@ class Engine:
             self._lose,
             exact_ends=exact_ends,
         )
+        self._alone = asyncio.Semaphore(1)
         self._held = 0
         self._running = 0
         self._stopping = False
@@ -120,6 +127,9 @@ class Engine:
             await asyncio.gather(*loops, return_exceptions=True)
             self._stopping = True
             await self._cancel_running()
+            for partition in self._partitions.values():
+                for waiting in list(partition.waiting):
+                    waiting.cancel()
 
     async def stop(self, grace: float) -> None:
         """Take nothing new, let what runs finish for `grace` seconds, cancel the rest, commit."""
@@ -245,13 +255,18 @@ class Engine:
             task.add_done_callback(partial(self._worked, claim, handler))
 
     async def _work(self, claim: Claim, handler: Handler) -> None:
-        claim.attempt = claim.partition.offsets.start(claim.record.offset)
-        self._commits.note(claim.partition)
-        if claim.redelivered:
-            # what has been interrupted once may be what kills us: first make this attempt count
-            await self._commits.covering(claim.partition)
-        if not claim.lost.is_set():
-            await handler(claim)
+        offsets, offset = claim.partition.offsets, claim.record.offset
+        suspect = offsets.tries(offset).interrupted >= _SUSPECT
+        async with self._alone if suspect else contextlib.nullcontext():
+            if claim.lost.is_set():
+                return
+            claim.tries = offsets.start(offset)
+            self._commits.note(claim.partition)
+            if claim.redelivered:
+                # what was interrupted once may be what kills us: first make this attempt count
+                await self._commits.covering(claim.partition)
+            if not claim.lost.is_set():
+                await handler(claim)
 
     def _worked(self, claim: Claim, handler: Handler, task: "asyncio.Task[None]") -> None:
         self._running -= 1
@@ -261,6 +276,8 @@ class Engine:
         failure = None if task.cancelled() else task.exception()
         if not claim.lost.is_set():
             if task.cancelled() or failure:
+                failed = isinstance(failure, Again)
+                claim.partition.offsets.end(claim.record.offset, failed=failed)
                 self._again(claim, failure, handler)
             else:
                 claim.partition.offsets.complete(claim.record.offset)
@@ -274,9 +291,19 @@ class Engine:
     def _again(self, claim: Claim, failure: BaseException | None, handler: Handler) -> None:
         if self._stopping:
             return
-        doubled = self._limits.backoff * 2 ** min(claim.failures, _MOST_DOUBLINGS)
+        if isinstance(failure, Again):
+            self._commits.note(claim.partition)
+            wait, sooner = failure.seconds, failure.sooner
+        else:
+            wait, sooner = self._put_off(claim, failure), None
+        waiting = asyncio.create_task(self._retry(claim, handler, wait, sooner))
+        claim.partition.waiting.add(waiting)
+        waiting.add_done_callback(claim.partition.waiting.discard)
+
+    def _put_off(self, claim: Claim, failure: BaseException | None) -> float:
+        doubled: float = self._limits.backoff * 2 ** min(claim.put_off, _MOST_DOUBLINGS)
         wait = min(doubled, self._limits.backoff_ceiling)
-        claim.failures += 1
+        claim.put_off += 1
         _log.error(
             "%s@%s stays in the queue, again in %.1f s",
             claim.partition.name,
@@ -284,17 +311,21 @@ class Engine:
             wait,
             exc_info=failure,
         )
+        return wait
 
-        def retry() -> None:
-            if not claim.lost.is_set():
-                self._lanes.retry(claim.lane)
-                self._dispatch(handler)
-
-        asyncio.get_running_loop().call_later(wait, retry)
+    async def _retry(
+        self, claim: Claim, handler: Handler, wait: float, sooner: asyncio.Event | None
+    ) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await (sooner or claim.lost).wait()
+        if not claim.lost.is_set():
+            self._lanes.retry(claim.lane)
+            self._dispatch(handler)
 
     def _lose(self, partition: Partition) -> None:
         self._lanes.drop(lambda claim: claim.partition is partition)
         self._held -= partition.offsets.unfinished
-        for task in list(partition.running):
+        for task in [*partition.running, *partition.waiting]:
             task.cancel()
         self._room.set()

@@ -6,9 +6,11 @@ from typing import Self
 
 from app.adapters.kafka.codec import encode
 from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.delays import KafkaDelays
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
 from app.domain.model.messages import Message
+from app.ports.delays import Delays
 from app.ports.event_log import EventLog
 
 
@@ -42,3 +44,7 @@ class KafkaEventLog(EventLog):
     async def ping(self) -> None:
         """Return if a broker answers, else raise `LogUnavailable`."""
         await self._producer.ping()
+
+    def delays(self) -> Delays:
+        """Where commands wait for their time, on the same connection."""
+        return KafkaDelays(self._producer, self._topics)

@@ -10,6 +10,7 @@ import logging
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MAX_METADATA = 4_000
 """Characters; brokers refuse more than `offset.metadata.max.bytes`, by default 4,096."""
@@ -18,6 +19,19 @@ _UNCOMMITTED_REACH = 1_024
 """How far past its last commit an owner that died may have started records."""
 
 _log = logging.getLogger(__name__)
+
+
+class Tries(NamedTuple):
+    """The runs of one record so far."""
+
+    starts: int = 0
+    failures: int = 0
+    """Those that ended by a failure of the task's own."""
+    interrupted: int = 0
+    """Those that ended with their worker, nobody knows why; what is left was nobody's fault."""
+
+
+UNTRIED = Tries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +44,8 @@ class Snapshot:
     """The next offset to be read when the snapshot was taken."""
     done: int = 0
     """A set of bits: bit i tells that offset `position + i` is done."""
-    running: Mapping[int, int] = field(default_factory=dict)
-    """Which attempt of each started, unfinished offset was the last."""
+    running: Mapping[int, Tries] = field(default_factory=dict)
+    """The runs of each started, unfinished offset, as they count if the owner dies now."""
 
     def is_done(self, offset: int) -> bool:
         return offset < self.position or bool(self.done >> (offset - self.position) & 1)
@@ -39,12 +53,12 @@ class Snapshot:
     def encode(self) -> str:
         """The metadata of the commit; its size grows with the span of `done`, not the count."""
         numbers = [self.seen - self.position, len(self.running)]
-        for offset, attempt in sorted(self.running.items()):
-            numbers += [offset - self.position, attempt]
+        for offset, tries in sorted(self.running.items()):
+            numbers += [offset - self.position, *tries]
         bits = self.done.to_bytes((self.done.bit_length() + 7) // 8, "little")
         raw = b"".join(map(_varint, numbers)) + bits
         packed = zlib.compress(raw, 6) if len(raw) > 48 else raw
-        mark, body = ("z", packed) if len(packed) < len(raw) else ("r", raw)
+        mark, body = ("Z", packed) if len(packed) < len(raw) else ("R", raw)
         return mark + base64.b64encode(body).decode()
 
     @classmethod
@@ -54,9 +68,12 @@ class Snapshot:
             return cls(position, seen=position)
         try:
             raw = base64.b64decode(metadata[1:], validate=True)
-            stream = iter(zlib.decompress(raw) if metadata[0] == "z" else raw)
+            stream = iter(_unpacked(metadata[0], raw))
             seen, count = position + _read(stream), _read(stream)
-            running = {position + _read(stream): _read(stream) for _ in range(count)}
+            running = {
+                position + _read(stream): Tries(_read(stream), _read(stream), _read(stream))
+                for _ in range(count)
+            }
         except (ValueError, zlib.error):
             _log.warning("the commit's metadata cannot be read: work done above it is run again")
             return cls(position, seen=position)
@@ -70,7 +87,8 @@ class PartitionOffsets:
         """`restored` is the last commit, if there is one; `end` is where the partition ends now."""
         self.next: int | None = restored.position if restored else None
         """The next offset to be read; None as long as nothing was committed or read."""
-        self._open: dict[int, int] = {}  # offset → attempts started, in the order of offsets
+        self._open: dict[int, Tries] = {}  # in the order of offsets
+        self._active: set[int] = set()  # those of them that run now
         self._ahead = restored or Snapshot(0, 0)  # what former owners did, as far as they told
         self._suspect_below = min(self._ahead.seen + _UNCOMMITTED_REACH, end)
         self._metadata_size = 0
@@ -82,7 +100,7 @@ class PartitionOffsets:
         self.next = offset + 1
         if self._ahead.is_done(offset):
             return False
-        self._open[offset] = self._ahead.running.get(offset, 0)
+        self._open[offset] = self._ahead.running.get(offset, UNTRIED)
         return True
 
     def went_back(self, offset: int) -> bool:
@@ -93,13 +111,27 @@ class PartitionOffsets:
         """Whether a former owner may have started this record."""
         return offset < self._suspect_below
 
-    def start(self, offset: int) -> int:
-        """Count another attempt, and return its number."""
-        self._open[offset] += 1
+    def tries(self, offset: int) -> Tries:
+        """The runs so far of a record that is not done."""
         return self._open[offset]
+
+    def start(self, offset: int) -> Tries:
+        """Count another run, and return them all."""
+        starts, failures, interrupted = self._open[offset]
+        self._open[offset] = tries = Tries(starts + 1, failures, interrupted)
+        self._active.add(offset)
+        return tries
+
+    def end(self, offset: int, *, failed: bool) -> None:
+        """The run is over, the record is not; `failed` counts against the task."""
+        self._active.discard(offset)
+        if failed:
+            starts, failures, interrupted = self._open[offset]
+            self._open[offset] = Tries(starts, failures + 1, interrupted)
 
     def complete(self, offset: int) -> None:
         """The record's outcome is durable."""
+        self._active.discard(offset)
         self._open.pop(offset, None)
 
     @property
@@ -116,8 +148,11 @@ class PartitionOffsets:
         """How many offsets lie between the position and the next one to be read."""
         return (self.next or 0) - self._position()
 
-    def commit(self) -> tuple[int, str] | None:
-        """What to commit now: position and metadata; None as long as nothing was read."""
+    def commit(self, *, handing_over: bool = False) -> tuple[int, str] | None:
+        """What to commit now: position and metadata; None as long as nothing was read.
+
+        Where an owner dies, what runs counts as interrupted; where it is `handing_over`, not.
+        """
         if self.next is None:
             return None
         position = self._position()
@@ -125,7 +160,7 @@ class PartitionOffsets:
             position,
             seen=max(self.next, self._ahead.seen),
             done=self._done_from(position, self.next),
-            running=self._running(self.next),
+            running=self._running(self.next, handing_over=handing_over),
         )
         metadata = snapshot.encode()
         self._metadata_size = len(metadata)
@@ -142,10 +177,22 @@ class PartitionOffsets:
         beyond = self._ahead.done >> max(0, reached - self._ahead.position)
         return done | beyond << (max(reached, self._ahead.position) - position)
 
-    def _running(self, reached: int) -> dict[int, int]:
-        running = {offset: attempt for offset, attempt in self._open.items() if attempt}
+    def _running(self, reached: int, *, handing_over: bool) -> dict[int, Tries]:
+        running = {offset: tries for offset, tries in self._open.items() if tries.starts}
+        if not handing_over:
+            for offset in self._active:
+                starts, failures, interrupted = running[offset]
+                running[offset] = Tries(starts, failures, interrupted + 1)
         ahead = self._ahead.running.items()
-        return running | {offset: attempt for offset, attempt in ahead if offset >= reached}
+        return running | {offset: tries for offset, tries in ahead if offset >= reached}
+
+
+def _unpacked(mark: str, raw: bytes) -> bytes:
+    if mark == "Z":
+        return zlib.decompress(raw)
+    if mark == "R":
+        return raw
+    raise ValueError("a form we do not know")
 
 
 def _varint(number: int) -> bytes:

@@ -15,6 +15,7 @@ from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Claim, Engine, Limits
 from app.adapters.kafka.group_offsets import GroupOffsets
 from app.adapters.kafka.topics import Topics
+from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.ports.event_log import LogUnavailable
 from app.ports.task_queue import Delivery, Handle, TaskQueue
@@ -86,13 +87,16 @@ class KafkaTaskQueue(TaskQueue):
             content = self._codec.command(claim.record)
             if content is None:
                 return  # a tombstone: it asks for nothing
+            earlier = content.earlier if isinstance(content, SubmitTask) else Earlier()
             await handle(
                 Delivery(
                     content=content,
                     origin=origin_of(claim.record),
-                    attempt=claim.attempt,
+                    attempt=earlier.attempts + claim.tries.starts,
                     redelivered=claim.redelivered,
                     lost=claim.lost,
+                    failures=earlier.failures + claim.tries.failures,
+                    interrupted=claim.tries.interrupted,
                 )
             )
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import get_args
 from zlib import crc32
 
+from app.adapters.memory.delays import MemoryDelays
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import Event, ResultEvent
@@ -26,6 +27,7 @@ class MemoryEventLog(EventLog):
         self._max_message_bytes = max_message_bytes
         self._shards: defaultdict[Shard, list[Recorded]] = defaultdict(list)
         self._grew = asyncio.Condition()
+        self._delays = MemoryDelays()
 
     async def append(self, message: Message) -> Awaitable[None]:
         if len(message.model_dump_json().encode()) > self._max_message_bytes:
@@ -39,6 +41,10 @@ class MemoryEventLog(EventLog):
         durable = asyncio.get_running_loop().create_future()
         durable.set_result(None)
         return durable
+
+    def delays(self) -> MemoryDelays:
+        """Where commands wait for their time; all of one log's are one."""
+        return self._delays
 
     async def ping(self) -> None:
         """Return: what is in this process always answers."""

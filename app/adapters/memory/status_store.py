@@ -7,7 +7,8 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import cursor_at, place_of, read_cursor
-from app.domain.model.task import Progress, Task, describe
+from app.domain.model.progress import Progress
+from app.domain.model.task import Task, describe
 from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import (
     OffsetsMoved,

@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.ports.event_log import Recorded, Shard
-from app.ports.task_queue import Delivery, Handle, TaskQueue
+from app.ports.task_queue import Again, Delivery, Handle, TaskQueue
 
 _BACKOFF = 0.01
 _log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Entry:
     attempts: int = 0
+    failures: int = 0
     done: bool = False
 
 
@@ -86,9 +88,9 @@ class MemoryTaskQueue(TaskQueue):
             while not entry.done:
                 async with self._slots:
                     entry.attempts += 1
-                    await self._run(self._delivery(command, record, entry), handle, entry)
+                    again = await self._run(self._delivery(command, record, entry), handle, entry)
                 if not entry.done:
-                    await asyncio.sleep(_BACKOFF)
+                    await _wait_for(again)
 
     def _delivery(self, command: SubmitTask, record: Recorded, entry: _Entry) -> Delivery:
         origin = Origin(
@@ -100,17 +102,36 @@ class MemoryTaskQueue(TaskQueue):
             value=command.model_dump_json().encode(),
         )
         before = record.offset < self._taken_over.get(record.shard, 0)
-        return Delivery(command, origin, entry.attempts, before, self._lost)
+        earlier = command.earlier
+        return Delivery(
+            command,
+            origin,
+            earlier.attempts + entry.attempts,
+            before,
+            self._lost,
+            failures=earlier.failures + entry.failures,
+        )
 
-    async def _run(self, delivery: Delivery, handle: Handle, entry: _Entry) -> None:
+    async def _run(self, delivery: Delivery, handle: Handle, entry: _Entry) -> Again:
+        """Hand it out; when it comes again, unless the entry is done."""
         current = asyncio.current_task()
         if current:
             self._running.add(current)
         try:
             await handle(delivery)
             entry.done = True
+        except Again as again:
+            entry.failures += 1
+            return again
         except Exception:  # noqa: BLE001  # whatever it was, the task comes again
             _log.exception("a task stays in the queue")
         finally:
             if current:
                 self._running.discard(current)
+        return Again(_BACKOFF)
+
+
+async def _wait_for(again: Again) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(again.seconds):
+            await (again.sooner or asyncio.Event()).wait()

@@ -16,7 +16,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event, Trace
 from app.domain.model.ids import TaskId
 from app.domain.model.messages import Message
-from app.domain.model.task import Progress
+from app.domain.model.progress import Progress
 from app.ports.event_log import Offsets
 from app.ports.status_store import ViewStore, ViewUpdate
 

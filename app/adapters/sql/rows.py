@@ -8,7 +8,8 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.paging import milliseconds
-from app.domain.model.task import Progress, Task, describe
+from app.domain.model.progress import Progress
+from app.domain.model.task import Task, describe
 from app.domain.model.vocabulary import MESSAGES
 
 _PROGRESS = TypeAdapter(Progress)

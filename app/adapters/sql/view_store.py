@@ -25,7 +25,7 @@ from app.adapters.sql.schema import events, labels, offsets, tasks
 from app.adapters.sql.statements import Statements, statements_for
 from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import TaskId
-from app.domain.model.task import Progress
+from app.domain.model.progress import Progress
 from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import OffsetsMoved, ViewStore, ViewUpdate
 

@@ -10,6 +10,7 @@ from app.domain.model.budgets import AgentBudget
 from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
 from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
+from app.domain.model.retries import RetryPolicy
 
 Schema = dict[str, JsonValue]
 Check = Callable[[JsonValue], tuple[Violation, ...]]
@@ -38,6 +39,7 @@ class AgentSpec(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3_600
     budget: AgentBudget = AgentBudget()
     """What it may spend on models; without one, what tasks ask for."""
+    retry: RetryPolicy = RetryPolicy()
     input_schema: Schema = {"type": ["string", "object"], "minLength": 1, "maxLength": 100_000}
     output_schema: Schema = {}
     runtimes: Annotated[dict[RuntimeNameField, dict[str, JsonValue]], Field(min_length=1)]

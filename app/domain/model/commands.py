@@ -1,9 +1,10 @@
 """What may be asked."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.model.ids import (
     AgentNameField,
@@ -39,6 +40,8 @@ class TaskBody(BaseModel):
     """How long one run may take, from its start."""
     expires_at: Timestamp | None = None
     """A task not started by then is rejected with reason `expired`."""
+    not_before: Timestamp | None = None
+    """A task is not started before this time."""
     runtime: RuntimeNameField | None = None
     model: ModelName | None = None
     labels: Labels = {}
@@ -54,6 +57,17 @@ class TaskRequest(TaskBody):
     """Chosen by the asker to make the request repeatable; otherwise we mint one."""
 
 
+class Earlier(NamedTuple):
+    """What became of a task before this message of it was sent; it travels in headers."""
+
+    attempts: int = 0
+    """Runs there have been."""
+    failures: int = 0
+    """Those of them that count against the agent's retry policy."""
+    redrives: int = 0
+    """How often it came back from the dead letters."""
+
+
 class SubmitTask(Message, TaskBody):
     """Run one task with one agent."""
 
@@ -62,9 +76,20 @@ class SubmitTask(Message, TaskBody):
     id: TaskIdField
     agent: AgentNameField
     submitted_at: Timestamp
+    earlier: SkipJsonSchema[Earlier] = Field(default=Earlier(), exclude=True)
 
     @classmethod
     def of(cls, request: TaskRequest, task_id: TaskId, at: datetime) -> "SubmitTask":
         """The command that carries out a request."""
         fields = {name: getattr(request, name) for name in TaskBody.model_fields}
         return cls(id=task_id, agent=request.agent, submitted_at=at, **fields)
+
+
+class CancelTask(Message):
+    """Stop a task, or never start it."""
+
+    TYPE: ClassVar[str] = "task.cancel.v1"
+
+    task_id: TaskIdField
+    at: Timestamp
+    reason: Annotated[str, StringConstraints(max_length=1_000)] | None = None

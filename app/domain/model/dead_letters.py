@@ -12,6 +12,11 @@ class DeadLetterReason(StrEnum):
     UNDECODABLE = "undecodable"
     INVALID = "invalid"
     UNKNOWN_AGENT = "unknown-agent"
+    RETRIES_EXHAUSTED = "retries-exhausted"
+    DEADLINE_EXCEEDED = "deadline-exceeded"
+    BUDGET_EXCEEDED = "budget-exceeded"
+    POISON = "poison"
+    """It ended the process of its worker, time after time."""
 
 
 class Origin(Value):
@@ -32,3 +37,5 @@ class DeadLetter(Value):
     detail: str
     task_id: TaskId | None
     at: Timestamp
+    attempts: int = 0
+    """How many runs there were before it was given up."""

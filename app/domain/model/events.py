@@ -125,6 +125,17 @@ class TaskRejected(Event):
     reason: Reason | None = None
 
 
+class TaskRedriven(Event):
+    """Somebody had a dead letter sent again: the task is open once more, for a new attempt.
+
+    It stands behind the last event of the attempt that ended it.
+    """
+
+    TYPE: ClassVar[str] = "task.redriven.v1"
+    redrives: Annotated[int, Field(ge=1)]
+    """How often this was done, this time included."""
+
+
 class Trace(Event):
     """A glimpse into a run. `span_id` and `parent_span_id` make the tree."""
 
@@ -171,5 +182,12 @@ class TraceLog(Trace):
 
 
 TerminalEvent = TaskCompleted | TaskFailed | TaskCanceled | TaskRejected
-ResultEvent = TaskStarted | TaskProgressed | TaskRetryScheduled | TaskInputRequired | TerminalEvent
+ResultEvent = (
+    TaskStarted
+    | TaskProgressed
+    | TaskRetryScheduled
+    | TaskInputRequired
+    | TaskRedriven
+    | TerminalEvent
+)
 TraceEvent = TraceStep | TraceModelCall | TraceToolCall | TraceToken | TraceLog

@@ -43,3 +43,9 @@ class Message(Value):
 
     traceparent: str | None = Field(default=None, exclude=True)
     """W3C trace context the message travels with; a header on the wire, never in the body."""
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """The trace id in a W3C `traceparent` (version-traceid-parentid-flags), if there is one."""
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None

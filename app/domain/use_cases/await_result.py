@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from app.domain.model.events import ResultEvent, TaskInputRequired, TerminalEvent
 from app.domain.model.ids import TaskId
-from app.domain.model.task import Progress, fold
+from app.domain.model.progress import Progress, fold
 from app.ports.event_log import ResultTail
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
-from app.domain.model.task import Progress, fold
+from app.domain.model.progress import Progress, fold
 from app.ports.event_log import Batch, EventFeed, Offsets, StoredOffsets
 from app.ports.status_store import OffsetsMoved, StoreUnavailable, ViewStore, ViewUpdate
 

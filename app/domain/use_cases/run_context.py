@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import (
     Event,
     TaskProgressed,
+    TerminalEvent,
     TraceLog,
     TraceModelCall,
     TraceStep,
@@ -29,6 +30,7 @@ _UNACKNOWLEDGED = 256
 _TOKENS_EVERY = 0.1
 """Seconds of a model's answer that travel together."""
 
+_ENDINGS = frozenset(get_args(TerminalEvent))
 _AnyEvent = TypeVar("_AnyEvent", bound=Event)
 
 
@@ -68,6 +70,8 @@ class Run(RunContext):
         self.usage = Usage()
         self.stopping = False
         """Set when the run is asked to stop."""
+        self.ended = False
+        """Set when the task's end has been told."""
 
     # --- what an agent may call
 
@@ -179,6 +183,7 @@ class Run(RunContext):
         except PayloadTooLarge:
             self._sequence -= 1  # it was never told: the next event takes its number
             raise
+        self.ended = self.ended or event_type in _ENDINGS
         self._unacknowledged.append((event, acknowledgement))
         if len(self._unacknowledged) >= _UNACKNOWLEDGED:
             await self.acknowledged()

@@ -1,74 +1,30 @@
 """Run one task with its agent and record the outcome; or say why it is not run."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
-from app.domain.model.agents import Agent, AgentCatalog
+from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
-from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
-from app.domain.model.errors import (
-    InvalidInput,
-    PayloadTooLarge,
-    PlatformError,
-    Rejected,
-    RunFailed,
-    Unavailable,
-    UnknownAgent,
-    UnknownRuntime,
-)
-from app.domain.model.events import (
-    Result,
-    TaskCompleted,
-    TaskError,
-    TaskFailed,
-    TaskRejected,
-    TaskStarted,
-)
-from app.domain.model.ids import AgentName, RuntimeName, TaskId, WorkerId
+from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime
+from app.domain.model.events import TaskCanceled, TaskError, TaskRejected, TaskStarted
+from app.domain.model.ids import RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason
+from app.domain.use_cases.cancellations import Cancellations
+from app.domain.use_cases.known_tasks import KnownTasks
+from app.domain.use_cases.refuse_message import RefuseMessage
+from app.domain.use_cases.run_attempt import Canceled, run_attempt
 from app.domain.use_cases.run_context import Run
-from app.ports.agent_runtime import AgentRuntime, TaskInput
+from app.domain.use_cases.settle_attempt import SettleAttempt
+from app.ports.agent_runtime import AgentRuntime
 from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
+from app.ports.delays import Delays
 from app.ports.event_log import EventLog
 from app.ports.status_store import StatusStore
-from app.ports.task_queue import Delivery, Undecodable
+from app.ports.task_queue import Again, Delivery, Undecodable
 from app.ports.tracing import RunTracer, Tracing
-
-_REMEMBERED = 10_000
-
-
-class KnownTasks:
-    """Which tasks this worker has in hand, and which it finished lately."""
-
-    def __init__(self) -> None:
-        self._running: dict[TaskId, asyncio.Event] = {}
-        self._finished: OrderedDict[TaskId, None] = OrderedDict()
-
-    async def take(self, task_id: TaskId) -> bool:
-        """Wait while another delivery of this task runs. False: it is finished, do not run it."""
-        while over := self._running.get(task_id):
-            await over.wait()
-        if task_id in self._finished:
-            return False
-        self._running[task_id] = asyncio.Event()
-        return True
-
-    def heard_of(self, task_id: TaskId) -> bool:
-        """Whether this worker has it in hand, or finished it lately."""
-        return task_id in self._running or task_id in self._finished
-
-    def release(self, task_id: TaskId, *, finished: bool) -> None:
-        """This delivery is over; `finished` when its terminal event is durable."""
-        self._running.pop(task_id).set()
-        if finished:
-            self._finished[task_id] = None
-            if len(self._finished) > _REMEMBERED:
-                self._finished.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,41 +37,63 @@ class RunTaskHandler:
     """Those this worker has, the preferred one first."""
     log: EventLog
     dead_letters: DeadLetters
+    delays: Delays
     clock: Clock
     tracing: Tracing
     store: StatusStore | None = None
     """Asked before a task runs that may have run before; without one the worker's memory serves."""
     known: KnownTasks = field(default_factory=KnownTasks)
+    cancellations: Cancellations = field(default_factory=Cancellations)
+    poison_after: int = 3
+    """Runs that end with the process of their worker, after which there is no other."""
 
     async def __call__(self, delivery: Delivery) -> None:
         content = delivery.content
         if isinstance(content, Undecodable):
             with self._processing(delivery, None, content.task_id):
-                await self._refuse_undecodable(delivery, content)
-            return
-        if not await self.known.take(content.id):
-            return
-        finished = False
-        try:
-            if not await self._ended_before(delivery, content.id):
-                with self._processing(delivery, content.traceparent, content.id) as tracer:
-                    await self._handle(delivery, content, tracer)
-            finished = True
-        finally:
-            self.known.release(content.id, finished=finished)
+                await self._refusing.undecodable(delivery, content)
+        elif await self.known.take(content):
+            again, ended = None, False
+            try:
+                ended = await self._ended_before(delivery, content)
+                if not ended:
+                    with self._processing(delivery, content.traceparent, content.id) as tracer:
+                        ended, again = await self._handle(delivery, content, tracer)
+            finally:
+                self.known.release(content, ended=ended)
+            if again is not None:
+                raise again
+
+    @property
+    def _settle(self) -> SettleAttempt:
+        return SettleAttempt(self.dead_letters, self.delays, self.clock)
+
+    @property
+    def _refusing(self) -> RefuseMessage:
+        return RefuseMessage(self.worker_id, self.log, self._settle, self.store, self.known)
 
     def _processing(
         self, delivery: Delivery, traceparent: str | None, task_id: TaskId | None
     ) -> AbstractContextManager[RunTracer]:
         return self.tracing.processing(delivery.origin, traceparent, task_id, delivery.attempt)
 
-    async def _ended_before(self, delivery: Delivery, task_id: TaskId) -> bool:
-        if not delivery.redelivered or self.store is None:
+    async def _ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
+        """Whether a task that may have run before has ended, as far as the views know."""
+        seen_before = delivery.redelivered or delivery.attempt > 1
+        if not seen_before or self.store is None:
             return False
-        task = await self.store.find(task_id)
-        return task is not None and task.state.terminal
+        task = await self.store.find(command.id)
+        if task is None or not task.state.terminal:
+            return False
+        return task.attempt > command.earlier.attempts or not command.earlier.redrives
 
-    async def _handle(self, delivery: Delivery, command: SubmitTask, tracer: RunTracer) -> None:
+    async def _handle(
+        self, delivery: Delivery, command: SubmitTask, tracer: RunTracer
+    ) -> tuple[bool, Again | None]:
+        """Bring the task to its end or to its next run: whether it has ended, else what follows.
+
+        What follows is known to the delays where it is None.
+        """
         run = Run(
             command,
             delivery.attempt,
@@ -124,135 +102,42 @@ class RunTaskHandler:
             clock=self.clock,
             tracer=tracer,
         )
+        cancel = self.cancellations.awaited(command.id)
+        wait = None
+        if not await self._turned_away(delivery, command, run):
+            wait = await self._attempt(delivery, command, run, cancel)
+        await run.acknowledged()
+        return run.ended, None if wait is None else Again(wait, sooner=cancel)
+
+    async def _turned_away(self, delivery: Delivery, command: SubmitTask, run: Run) -> bool:
+        """Whether the task shall not run, now or ever; whoever waits for it has been told."""
+        now = self.clock.now()
+        if canceled := self.cancellations.asked(command.id):
+            await run.tell(TaskCanceled, message=canceled.reason)
+        elif delivery.interrupted >= self.poison_after:
+            await self._refusing.give_up(delivery, run)
+        elif command.expires_at is not None and command.expires_at <= now:
+            late = TaskError(code="expired", message="it was not started before it expired")
+            await run.tell(TaskRejected, error=late, reason=Reason.EXPIRED)
+        elif command.not_before is not None and command.not_before > now:
+            await self.delays.put(command, command.not_before)
+        else:
+            return False
+        return True
+
+    async def _attempt(
+        self, delivery: Delivery, command: SubmitTask, run: Run, cancel: asyncio.Event
+    ) -> float | None:
         try:
             agent = self.catalog.require(command.agent)
             agent.accept(command)
             runtime = self.runtimes[agent.runtime_for(command.runtime, self.runtimes)]
         except (UnknownAgent, UnknownRuntime, InvalidInput) as refusal:
-            await self._refuse(delivery, run, refusal)
-            return
-        if command.expires_at is not None and command.expires_at <= self.clock.now():
-            late = TaskError(code="expired", message="it was not started before it expired")
-            await run.tell(TaskRejected, error=late, reason=Reason.EXPIRED)
-        else:
-            await run.tell(
-                TaskStarted, runtime=runtime.name, model=command.model or agent.spec.model
-            )
-            await self._run(run, runtime, agent, command)
-        await run.acknowledged()
-
-    async def _run(
-        self, run: Run, runtime: AgentRuntime, agent: Agent, command: SubmitTask
-    ) -> None:
-        task = TaskInput(
-            task_id=command.id,
-            input=command.input,
-            parameters=command.parameters,
-            context_id=command.context_id,
-            model=command.model,
-        )
-        seconds = command.timeout_seconds or agent.spec.timeout_seconds
-        try:
-            result = await _within(seconds, run, runtime.run(agent.spec, task, run))
-            await self._complete(run, result)
-        except RunFailed as failure:
-            await self._fail(
-                run, failure.failure_code, failure.message, retryable=failure.failure_retryable
-            )
-        except Unavailable:
-            raise  # something of ours is away: the delivery comes again
-        except PlatformError as error:
-            await self._fail(run, error.code, error.message)
-        except _DeadlineExceeded:
-            code = Reason.DEADLINE_EXCEEDED
-            await self._fail(run, code, f"the run took longer than its {seconds:g} s", reason=code)
-        except Exception as error:  # noqa: BLE001  # an agent's bug ends its task, not the worker
-            await self._fail(run, "agent-error", _said(error))
-
-    async def _complete(self, run: Run, result: Result) -> None:
-        try:
-            await run.tell(TaskCompleted, result=result, usage=run.usage)
-        except PayloadTooLarge as error:
-            await self._fail(run, error.code, f"the result is too large: {error.message}")
-
-    async def _fail(
-        self,
-        run: Run,
-        code: str,
-        message: str,
-        *,
-        retryable: bool = False,
-        reason: Reason | None = None,
-    ) -> None:
-        error = TaskError(code=code, message=message[:4_000], retryable=retryable)
-        await run.tell(TaskFailed, error=error, reason=reason, usage=run.usage)
-
-    # --- messages that are no task we could run
-
-    async def _refuse(self, delivery: Delivery, run: Run, refusal: Rejected) -> None:
-        reason = (
-            DeadLetterReason.UNKNOWN_AGENT
-            if isinstance(refusal, UnknownAgent)
-            else DeadLetterReason.INVALID
-        )
-        await self._bury(delivery, reason, refusal.message, run.task_id)
-        error = TaskError(code=refusal.code, message=refusal.message)
-        await run.tell(TaskRejected, error=error, reason=Reason.DEAD_LETTERED)
-        await run.acknowledged()
-
-    async def _refuse_undecodable(self, delivery: Delivery, content: Undecodable) -> None:
-        await self._bury(delivery, DeadLetterReason.UNDECODABLE, content.detail, content.task_id)
-        if content.task_id is None or content.agent is None:
-            return
-        if self.known.heard_of(content.task_id) or (
-            self.store is not None and await self.store.find(content.task_id)
-        ):
-            return  # a stray message with a real task's id must not end that task
-        error = TaskError(code=DeadLetterReason.UNDECODABLE, message=content.detail)
-        await self.log.publish(
-            TaskRejected(
-                task_id=content.task_id,
-                agent=AgentName(content.agent),
-                attempt=delivery.attempt,
-                sequence=1,
-                at=self.clock.now(),
-                worker_id=self.worker_id,
-                error=error,
-                reason=Reason.DEAD_LETTERED,
-            )
-        )
-
-    async def _bury(
-        self, delivery: Delivery, reason: DeadLetterReason, detail: str, task_id: TaskId | None
-    ) -> None:
-        letter = DeadLetter(
-            origin=delivery.origin,
-            reason=reason,
-            detail=detail,
-            task_id=task_id,
-            at=self.clock.now(),
-        )
-        await self.dead_letters.put(letter)
-
-
-class _DeadlineExceeded(Exception):
-    """The run's time was over; its work has stopped."""
-
-
-async def _within(seconds: float, run: Run, work: Coroutine[Any, Any, Result]) -> Result:
-    """Wait for an agent's work; whoever ends it early tells the agent first, then stops it."""
-    working = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({working}, timeout=seconds)
-        if working.done():
-            return working.result()
-    finally:
-        if not working.done():
-            run.stopping = True
-            working.cancel()
-            await asyncio.wait({working})
-    raise _DeadlineExceeded
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+            await self._refusing.refuse(delivery, run, refusal)
+            return None
+        model = command.model or agent.spec.model
+        await run.tell(TaskStarted, runtime=runtime.name, model=model)
+        outcome = await run_attempt(runtime, agent, command, run, cancel)
+        if isinstance(outcome, Canceled) and (asked := self.cancellations.asked(command.id)):
+            outcome = Canceled(asked.reason)
+        return await self._settle(delivery, command, agent, run, outcome)

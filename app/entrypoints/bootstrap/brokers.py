@@ -28,11 +28,16 @@ from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.model.messages import Message
 from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
 from app.ports.dead_letters import DeadLetters
+from app.ports.delays import Delays
 from app.ports.event_log import EventFeed, EventLog, ResultTail
 from app.ports.task_queue import TaskQueue
 
 
 class Log(EventLog, Protocol):
+    @abstractmethod
+    def delays(self) -> Delays:
+        """Where commands wait for their time."""
+
     @abstractmethod
     async def ping(self) -> None:
         """Return if the broker answers, else raise `LogUnavailable`."""

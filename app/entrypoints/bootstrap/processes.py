@@ -120,6 +120,7 @@ async def worker(
                     runtimes=runtimes,
                     log=meter.log(log, [agent.name for agent in catalog]) if meter else log,
                     dead_letters=meter.dead_letters(letters) if meter else letters,
+                    delays=plain_log.delays(),
                     clock=SystemClock(),
                     tracing=observed.tracing(settings.worker.group),
                     store=store.status if store else None,

@@ -1,0 +1,24 @@
+"""Delayed commands on Kafka: one topic of commands, each with the time it waits for."""
+
+from datetime import datetime
+
+from app.adapters.kafka.codec import encode
+from app.adapters.kafka.producer import Producer
+from app.adapters.kafka.topics import Topics
+from app.domain.model.commands import SubmitTask
+from app.domain.model.messages import rfc3339
+from app.ports.delays import Delays
+
+NOT_BEFORE = "crewline-not-before"
+
+
+class KafkaDelays(Delays):
+    def __init__(self, producer: Producer, topics: Topics) -> None:
+        self._producer = producer
+        self._topic = topics.retries
+
+    async def put(self, command: SubmitTask, not_before: datetime) -> None:
+        _, value, headers = encode(command)
+        headers = [*headers, (NOT_BEFORE, rfc3339(not_before).encode())]
+        key = command.id.encode()
+        await (await self._producer.send(self._topic, key=key, value=value, headers=headers))

@@ -1,0 +1,39 @@
+"""Which tasks shall not go on, as far as this worker has heard."""
+
+import asyncio
+from collections import OrderedDict
+from weakref import WeakValueDictionary
+
+from app.domain.model.commands import CancelTask
+from app.domain.model.ids import TaskId
+
+_REMEMBERED = 100_000
+
+
+class Cancellations:
+    """Kept for tasks that are still queued, or whose worker died; the newest are remembered."""
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[TaskId, CancelTask] = OrderedDict()
+        self._awaited: WeakValueDictionary[TaskId, asyncio.Event] = WeakValueDictionary()
+
+    def note(self, cancel: CancelTask) -> None:
+        """Somebody wants this task stopped; whoever waits for that is told."""
+        self._asked.setdefault(cancel.task_id, cancel)
+        if len(self._asked) > _REMEMBERED:
+            self._asked.popitem(last=False)
+        if awaited := self._awaited.get(cancel.task_id):
+            awaited.set()
+
+    def asked(self, task_id: TaskId) -> CancelTask | None:
+        """The first request to cancel this task, if there was one."""
+        return self._asked.get(task_id)
+
+    def awaited(self, task_id: TaskId) -> asyncio.Event:
+        """Set as soon as somebody wants the task stopped, for as long as the caller keeps it."""
+        event = self._awaited.get(task_id)
+        if event is None:
+            event = self._awaited[task_id] = asyncio.Event()
+            if task_id in self._asked:
+                event.set()
+        return event

@@ -1,0 +1,108 @@
+"""Record what came of a run: its ending, another try, or a dead letter."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import assert_never
+
+from app.domain.model.agents import Agent
+from app.domain.model.commands import Earlier, SubmitTask
+from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
+from app.domain.model.errors import PayloadTooLarge
+from app.domain.model.events import (
+    Result,
+    TaskCanceled,
+    TaskCompleted,
+    TaskFailed,
+    TaskRetryScheduled,
+)
+from app.domain.model.ids import TaskId
+from app.domain.model.lifecycle import Reason
+from app.domain.use_cases.run_attempt import Canceled, Failed, Outcome, failed
+from app.domain.use_cases.run_context import Run
+from app.ports.clock import Clock
+from app.ports.dead_letters import DeadLetters
+from app.ports.delays import Delays
+from app.ports.task_queue import Delivery
+
+_HELD = 30.0
+"""Seconds a worker keeps a task that waits for its next run; longer waits go to the delays."""
+_LETTERS = {
+    Reason.DEADLINE_EXCEEDED: DeadLetterReason.DEADLINE_EXCEEDED,
+    Reason.BUDGET_EXCEEDED: DeadLetterReason.BUDGET_EXCEEDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettleAttempt:
+    dead_letters: DeadLetters
+    delays: Delays
+    clock: Clock
+
+    async def __call__(
+        self, delivery: Delivery, command: SubmitTask, agent: Agent, run: Run, outcome: Outcome
+    ) -> float | None:
+        """Return once the outcome is durable: the seconds to the next run where one is to be held.
+
+        None means that this delivery is done.
+        """
+        match outcome:
+            case Result():
+                await self._complete(delivery, run, outcome)
+            case Canceled():
+                await run.tell(TaskCanceled, message=outcome.message, usage=run.usage)
+            case Failed():
+                return await self._try_again_or_fail(delivery, command, agent, run, outcome)
+            case _:
+                assert_never(outcome)
+        return None
+
+    async def bury(
+        self, delivery: Delivery, reason: DeadLetterReason, detail: str, task_id: TaskId | None
+    ) -> None:
+        """Set the delivery's message aside with a reason."""
+        letter = DeadLetter(
+            origin=delivery.origin,
+            reason=reason,
+            detail=detail,
+            task_id=task_id,
+            at=self.clock.now(),
+            attempts=delivery.attempt,
+        )
+        await self.dead_letters.put(letter)
+
+    async def _complete(self, delivery: Delivery, run: Run, result: Result) -> None:
+        try:
+            await run.tell(TaskCompleted, result=result, usage=run.usage)
+        except PayloadTooLarge as error:
+            too_large = failed(error.code, f"the result is too large: {error.message}")
+            await self._fail(delivery, run, too_large)
+
+    async def _try_again_or_fail(
+        self, delivery: Delivery, command: SubmitTask, agent: Agent, run: Run, failure: Failed
+    ) -> float | None:
+        failures = delivery.failures + 1
+        chance = int.from_bytes(self.clock.entropy()[:2], "big") / 0xFFFF
+        policy = agent.spec.retry
+        wait = policy.wait(failure.error, failures, chance, failure.retry_after)
+        if failure.reason is not None or wait is None:
+            await self._fail(delivery, run, failure)
+            return None
+        not_before = self.clock.now() + timedelta(seconds=wait)
+        if wait > _HELD:
+            earlier = Earlier(delivery.attempt, failures, command.earlier.redrives)
+            waiting = command.model_copy(update={"earlier": earlier})
+            await self.delays.put(waiting, not_before)
+        await run.tell(
+            TaskRetryScheduled, error=failure.error, not_before=not_before, usage=run.usage
+        )
+        return wait if wait <= _HELD else None
+
+    async def _fail(self, delivery: Delivery, run: Run, failure: Failed) -> None:
+        reason, letter = failure.reason, None
+        if reason is not None:
+            letter = _LETTERS.get(reason)
+        elif failure.error.retryable:
+            reason, letter = Reason.DEAD_LETTERED, DeadLetterReason.RETRIES_EXHAUSTED
+        if letter:
+            await self.bury(delivery, letter, failure.error.message, run.task_id)
+        await run.tell(TaskFailed, error=failure.error, reason=reason, usage=run.usage)

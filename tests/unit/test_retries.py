@@ -1,0 +1,169 @@
+"""Another run after a failure: when, where it waits, and when it is given up."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.model.dead_letters import DeadLetterReason
+from app.domain.model.errors import RunFailed
+from app.domain.model.events import (
+    Result,
+    TaskCanceled,
+    TaskCompleted,
+    TaskError,
+    TaskFailed,
+    TaskRetryScheduled,
+    TaskStarted,
+)
+from app.domain.model.lifecycle import Reason
+from app.domain.model.retries import RetryPolicy
+from app.ports.agent_runtime import RunContext, TaskInput
+from app.ports.task_queue import Again
+from tests.builders import at, canceling, submitted, task_id
+from tests.unit.test_run_task import Worker, answer, delivered, worker
+
+FLAKY = TaskError(code="model-rate-limited", message="slow down", retryable=True)
+
+
+def failing(retry_after: float | None = None) -> Worker:
+    async def fail(task: TaskInput, context: RunContext) -> Result:
+        raise RunFailed(FLAKY.code, FLAKY.message, retryable=True, retry_after=retry_after)
+
+    return worker(fail)
+
+
+@given(
+    failures=st.integers(1, 200),
+    chance=st.floats(0, 1),
+    asked=st.none() | st.floats(0, 10_000),
+    policy=st.builds(
+        RetryPolicy,
+        attempts=st.integers(1, 100),
+        backoff_seconds=st.floats(0.01, 100),
+        ceiling_seconds=st.floats(0.01, 1_000),
+        jitter=st.floats(0, 1),
+    ),
+)
+def test_a_wait_is_bounded_by_the_ceiling_and_by_what_was_asked(
+    failures: int, chance: float, asked: float | None, policy: RetryPolicy
+) -> None:
+    wait = policy.wait(FLAKY, failures, chance, asked)
+    if failures >= policy.attempts:
+        assert wait is None
+    else:
+        assert wait is not None
+        longest = policy.ceiling_seconds * (1 + policy.jitter)
+        assert (asked or 0) <= wait <= max(longest, asked or 0)
+
+
+def test_waits_double_up_to_the_ceiling() -> None:
+    policy = RetryPolicy(attempts=9, backoff_seconds=2, ceiling_seconds=10, jitter=0)
+    assert [policy.wait(FLAKY, n, 0.5) for n in range(1, 6)] == [2, 4, 8, 10, 10]
+
+
+@pytest.mark.parametrize(("codes", "again"), [(None, False), (frozenset({"agent-error"}), True)])
+def test_a_policy_may_name_the_codes_worth_another_try(
+    codes: frozenset[str] | None, again: bool
+) -> None:
+    error = TaskError(code="agent-error", message="a bug", retryable=False)
+    assert (RetryPolicy(codes=codes).wait(error, 1, 0.5) is not None) == again
+
+
+async def test_a_short_wait_keeps_the_task_with_its_worker() -> None:
+    at_work = failing()
+    with pytest.raises(Again) as again:
+        await at_work.handle(delivered(submitted("t-1")))
+    assert 0.8 <= again.value.seconds <= 1.2
+    started, scheduled = at_work.events
+    assert isinstance(started, TaskStarted)
+    assert isinstance(scheduled, TaskRetryScheduled)
+    assert scheduled.error == FLAKY
+
+
+async def test_a_long_wait_is_left_to_the_delays_and_counts_on_there() -> None:
+    at_work = failing(retry_after=120)
+    await at_work.handle(delivered(submitted("t-1"), attempt=4, failures=1))
+    (waiting,) = at_work.delays.waiting
+    assert waiting.id == task_id("t-1")
+    assert waiting.earlier == (4, 2, 0)
+    assert isinstance(at_work.events[-1], TaskRetryScheduled)
+    assert at_work.events[-1].not_before == at(60 + 120)
+
+
+async def test_what_comes_back_from_the_delays_runs() -> None:
+    at_work = failing(retry_after=120)
+    await at_work.handle(delivered(submitted("t-1")))
+    at_work.runtime.work = answer
+    await at_work.handle(delivered(at_work.delays.waiting[0], attempt=2))
+    assert isinstance(at_work.events[-1], TaskCompleted)
+
+
+async def test_the_last_failure_is_a_dead_letter_and_the_end_of_the_task() -> None:
+    at_work = failing()
+    await at_work.handle(delivered(submitted("t-1"), attempt=3, failures=2))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert (failed.error, failed.reason) == (FLAKY, Reason.DEAD_LETTERED)
+    (letter,) = at_work.letters.letters
+    assert letter.reason is DeadLetterReason.RETRIES_EXHAUSTED
+    assert letter.attempts == 3
+
+
+async def test_what_killed_its_worker_time_after_time_is_not_run_again() -> None:
+    at_work = worker(answer)
+    await at_work.handle(delivered(submitted("t-1"), attempt=4, redelivered=True, interrupted=3))
+    assert at_work.runtime.runs == 0
+    assert [letter.reason for letter in at_work.letters.letters] == [DeadLetterReason.POISON]
+    assert isinstance(at_work.events[-1], TaskFailed)
+
+
+async def test_a_task_before_its_time_waits_with_the_delays_and_then_runs() -> None:
+    at_work = worker(answer)
+    early = submitted("t-1", not_before=at(90))
+    await at_work.handle(delivered(early))
+    assert at_work.events == []
+    assert at_work.delays.waiting == [early]
+    at_work.clock.advance(40)
+    await at_work.handle(delivered(early))
+    assert isinstance(at_work.events[-1], TaskCompleted)
+
+
+async def test_a_task_canceled_before_its_start_never_starts() -> None:
+    at_work = worker(answer)
+    at_work.handle.cancellations.note(canceling("t-1", "changed my mind"))
+    await at_work.handle(delivered(submitted("t-1")))
+    assert at_work.runtime.runs == 0
+    (canceled,) = at_work.events
+    assert isinstance(canceled, TaskCanceled)
+    assert canceled.message == "changed my mind"
+
+
+async def test_a_running_task_is_canceled_when_its_work_has_stopped() -> None:
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    async def hang(task: TaskInput, context: RunContext) -> Result:
+        started.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            stopped.set()
+        return Result()
+
+    at_work = worker(hang)
+    handling = asyncio.ensure_future(at_work.handle(delivered(submitted("t-1"))))
+    await asyncio.wait_for(started.wait(), 5)
+    at_work.handle.cancellations.note(canceling("t-1"))
+    await asyncio.wait_for(handling, 5)
+    assert stopped.is_set()
+    assert isinstance(at_work.events[-1], TaskCanceled)
+
+
+async def test_a_cancel_cuts_the_wait_for_the_next_run_short() -> None:
+    at_work = failing()
+    with pytest.raises(Again) as again:
+        await at_work.handle(delivered(submitted("t-1")))
+    assert again.value.sooner is not None
+    at_work.handle.cancellations.note(canceling("t-1"))
+    assert again.value.sooner.is_set()
