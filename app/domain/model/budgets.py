@@ -75,6 +75,14 @@ class Spend:
             (self.nano_usd or 0) + (other.nano_usd or 0),
         )
 
+    def __sub__(self, other: "Spend") -> "Spend":
+        """What turns the other into this one."""
+        return Spend(
+            self.tokens - other.tokens,
+            self.model_calls - other.model_calls,
+            (self.nano_usd or 0) - (other.nano_usd or 0),
+        )
+
 
 class BudgetExceeded(Rejected):
     """The next model call would spend more than is allowed, so it is not made."""
@@ -82,33 +90,34 @@ class BudgetExceeded(Rejected):
     code = "budget-exceeded"
 
 
-def afford(whose: str, budget: Budget, spent: Spend, call: Spend) -> None:
-    """Return if `call` still fits beside what is spent, else raise `BudgetExceeded`.
+def refusal(whose: str, budget: Budget, spent: Spend, call: Spend) -> str | None:
+    """Why this call may not be made, in words that begin with `whose`; None where it may.
 
-    `spent` has in it what calls that are under way may still cost. `whose` begins the message.
+    `spent` has in it what calls that are under way may still cost.
     """
     if budget.nano_usd is not None:
         if call.nano_usd is None:
-            raise BudgetExceeded(
+            return (
                 f"{whose} has a budget in money, and the model has no known price; "
                 "add one to the file that CREWLINE_LIMITS__PRICES names, or limit tokens instead"
             )
         if (spent.nano_usd or 0) + call.nano_usd > budget.nano_usd:
-            raise BudgetExceeded(
+            return (
                 f"{whose} may spend {_dollars(budget.nano_usd)} and has spent "
                 f"{_dollars(spent.nano_usd or 0)}; "
                 f"the next model call may cost {_dollars(call.nano_usd)}"
             )
     if budget.tokens is not None and spent.tokens + call.tokens > budget.tokens:
-        raise BudgetExceeded(
+        return (
             f"{whose} may spend {budget.tokens:,} tokens and has spent {spent.tokens:,}; "
             f"the next model call may take {call.tokens:,}"
         )
     if budget.model_calls is not None and spent.model_calls + call.model_calls > budget.model_calls:
-        raise BudgetExceeded(
+        return (
             f"{whose} may make {budget.model_calls:,} model calls and has made "
             f"{spent.model_calls:,}"
         )
+    return None
 
 
 def _tighter(one: _Number | None, other: _Number | None) -> _Number | None:
