@@ -11,11 +11,20 @@ from app.domain.model.errors import Unavailable
 from tests import network_guard, servers
 
 UNIT = Path(__file__).parent / "unit"
-MARKED = {"kafka": "kafka", "postgres_url": "postgres", "postgres_database": "postgres"}
+MARKED = {
+    "kafka": "kafka",
+    "postgres_url": "postgres",
+    "postgres_database": "postgres",
+    "redis_url": "redis",
+}
 """Fixtures whose users carry a marker, so that `-m 'not kafka'` finds them all."""
-CHOICES = {"kafka": servers.kafka_choice, "postgres": servers.postgres_choice}
+CHOICES = {
+    "kafka": servers.kafka_choice,
+    "postgres": servers.postgres_choice,
+    "redis": servers.redis_choice,
+}
 
-network_guard.install(servers.TEST_POSTGRES_URL)
+network_guard.install(servers.TEST_POSTGRES_URL, servers.TEST_REDIS_URL)
 
 
 def pytest_report_header() -> list[str]:
@@ -24,6 +33,7 @@ def pytest_report_header() -> list[str]:
         "broker": servers.kafka_choice(),
         "embedded broker": servers.embedded_choice(),
         "database": servers.postgres_choice(),
+        "shared limits": servers.redis_choice(),
     }
     return [
         f"{what}: none ({offer})" if isinstance(offer, str) else f"{what}: {offer.name}"
@@ -118,3 +128,13 @@ async def postgres_database(postgres_url: str) -> AsyncIterator[str]:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a real Redis or Valkey, shared by the whole run; use a prefix of your own."""
+    offer = servers.redis_choice()
+    if isinstance(offer, str):
+        servers.missing("Redis", offer)
+    with offer.open() as url:
+        yield url

@@ -19,14 +19,16 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from app.adapters.local.servers import kafka_distribution, postgres_programs, tansu
+from app.adapters.local.servers import kafka_distribution, postgres_programs, redis, tansu
 from app.adapters.local.servers.kraft import KraftBroker
 from app.adapters.local.servers.postgres import PostgresServer
+from app.adapters.local.servers.redis import RedisServer
 from app.adapters.local.servers.server import ServerUnavailable, free_port
 from app.adapters.local.servers.tansu import TansuBroker
 
 KAFKA_IMAGE = f"apache/kafka:{kafka_distribution.KAFKA_VERSION}"
 POSTGRES_IMAGE = "postgres:17"
+REDIS_IMAGE = "valkey/valkey:9"
 COMPOSE = Path(__file__).parents[1] / "docker-compose.kafka.yml"
 
 
@@ -45,6 +47,7 @@ class Choice:
 
 
 TEST_POSTGRES_URL = os.environ.pop("CREWLINE_TEST_POSTGRES_URL", None)
+TEST_REDIS_URL = os.environ.pop("CREWLINE_TEST_REDIS_URL", None)
 REQUIRE_KAFKA = os.environ.pop("CREWLINE_REQUIRE_KAFKA", "")
 """Words for the suite, taken away here because Crewline refuses variables it does not know."""
 
@@ -82,6 +85,23 @@ def postgres_choice() -> Choice | str:
     except ServerUnavailable as error:
         return f"no CREWLINE_TEST_POSTGRES_URL, no Docker, and {error.message}"
     return Choice(f"PostgreSQL of {folder}", _postgres_of_this_machine)
+
+
+@cache
+def redis_choice() -> Choice | str:
+    """The real Redis, or Valkey, of this run, else the reason there is none."""
+    named = TEST_REDIS_URL
+    if named is not None:
+        where = urlsplit(named)
+        return Choice(f"Redis at {where.hostname}:{where.port or 6379}", lambda: _given(named))
+    if docker_answers():
+        name = f"a container of {REDIS_IMAGE}"
+        return Choice(name, _redis_container, lambda: _pull(REDIS_IMAGE))
+    try:
+        found = redis.program()
+    except ServerUnavailable as error:
+        return f"no CREWLINE_TEST_REDIS_URL, no Docker, and {error.message}"
+    return Choice(f"{found}", _redis_of_this_machine)
 
 
 def embedded_choice() -> Choice | str:
@@ -206,4 +226,21 @@ def _postgres_container() -> Iterator[str]:
 @contextmanager
 def _postgres_of_this_machine() -> Iterator[str]:
     with PostgresServer() as server:
+        yield server.url
+
+
+@contextmanager
+def _redis_container() -> Iterator[str]:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415  # slow to import
+    from testcontainers.core.waiting_utils import wait_for_logs  # noqa: PLC0415
+
+    with DockerContainer(REDIS_IMAGE).with_exposed_ports(6379) as container:
+        wait_for_logs(container, "Ready to accept connections", timeout=60)
+        where = f"{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
+        yield f"redis://{where}/0"
+
+
+@contextmanager
+def _redis_of_this_machine() -> Iterator[str]:
+    with RedisServer() as server:
         yield server.url

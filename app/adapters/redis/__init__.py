@@ -1,0 +1,1 @@
+"""Limits that several processes share, in Redis or what speaks its protocol, as Valkey does."""

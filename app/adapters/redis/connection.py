@@ -1,0 +1,28 @@
+"""A connection to Redis that gives up soon: a model call waits for it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+_PATIENCE = 2.0
+"""Seconds for one answer."""
+
+
+@asynccontextmanager
+async def open_redis(url: str) -> AsyncIterator[Redis]:
+    """A client that connects when it is first used, and again after an interruption."""
+    client = Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=_PATIENCE,
+        socket_connect_timeout=_PATIENCE,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
+        health_check_interval=30,
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
