@@ -15,6 +15,9 @@ Model = str
 OnText = Callable[[str], None]
 """Takes a piece of the answer's text as it comes, on the event loop; it must not block."""
 
+_BYTES_A_TOKEN = 4
+_TOKENS_A_MESSAGE = 4
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
@@ -56,6 +59,23 @@ class ChatRequest:
     """A JSON Schema with a `title`, where the answer should be data rather than prose."""
     temperature: float | None = None
     max_tokens: int | None = None
+
+    @property
+    def about_input_tokens(self) -> int:
+        """An estimate from its length: four bytes a token, and a few for each message."""
+        said = [part for each in self.messages for part in (each.text, *map(repr, each.tool_calls))]
+        offered = [f"{tool.name}{tool.description}{tool.arguments}" for tool in self.tools]
+        schema = [str(self.answer_schema)] if self.answer_schema else []
+        size = sum(len(text.encode()) for text in (*said, *offered, *schema))
+        return -(-size // _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(self.messages)
+
+    def about_tokens(self, answer_tokens: int) -> int:
+        """The same with the answer, which has `answer_tokens` where no `max_tokens` caps it."""
+        return self.about_input_tokens + self.about_answer_tokens(answer_tokens)
+
+    def about_answer_tokens(self, usual: int) -> int:
+        """What the answer may have: its cap, else the usual."""
+        return usual if self.max_tokens is None else self.max_tokens
 
 
 @dataclass(frozen=True, slots=True)

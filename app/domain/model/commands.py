@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
+from app.domain.model.budgets import Budget, StrictBudget
 from app.domain.model.ids import (
     AgentNameField,
     ContextIdField,
@@ -42,6 +43,8 @@ class TaskBody(BaseModel):
     """A task not started by then is rejected with reason `expired`."""
     not_before: Timestamp | None = None
     """A task is not started before this time."""
+    budget: Budget | None = None
+    """What it may spend on models, all its runs together; the agent may allow less."""
     runtime: RuntimeNameField | None = None
     model: ModelName | None = None
     labels: Labels = {}
@@ -53,6 +56,7 @@ class TaskRequest(TaskBody):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent: AgentNameField
+    budget: StrictBudget | None = None
     id: TaskIdField | None = None
     """Chosen by the asker to make the request repeatable; otherwise we mint one."""
 
@@ -82,6 +86,8 @@ class SubmitTask(Message, TaskBody):
     def of(cls, request: TaskRequest, task_id: TaskId, at: datetime) -> "SubmitTask":
         """The command that carries out a request."""
         fields = {name: getattr(request, name) for name in TaskBody.model_fields}
+        if request.budget is not None:
+            fields["budget"] = Budget(**request.budget.model_dump())
         return cls(id=task_id, agent=request.agent, submitted_at=at, **fields)
 
 

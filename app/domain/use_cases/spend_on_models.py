@@ -1,0 +1,125 @@
+"""Ask models within budgets: book what a call may cost before it is made, and its cost after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.domain.model.agents import AgentSpec
+from app.domain.model.budgets import NANO, Budget, Spend
+from app.domain.model.commands import SubmitTask
+from app.domain.model.prices import Prices
+from app.ports.chat_model import (
+    ChatAnswer,
+    ChatModels,
+    ChatRequest,
+    EmptyAnswer,
+    Model,
+    ModelFailed,
+    OnText,
+    UnreadableAnswer,
+)
+from app.ports.clock import Clock
+from app.ports.ledger import Account, Ledger, Reservation
+
+_DAY = 24 * 60 * 60
+_TASK_IS_KEPT = 8 * _DAY
+"""Longer than the longest wait for another run."""
+_DAY_IS_KEPT = 2 * _DAY
+"""Until the last call that began on that day has ended anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a worker keeps budgets with."""
+
+    ledger: Ledger
+    prices: Prices
+    clock: Clock
+    answer_tokens: int = 1_000
+    """What an answer is taken to have before it is there."""
+
+    def cost_usd(
+        self, model: Model, input_tokens: int, output_tokens: int, cached_tokens: int = 0
+    ) -> float | None:
+        """What a call cost; None where the model's price is not known."""
+        nano = self.prices.nano_usd(model, input_tokens, output_tokens, cached_tokens)
+        return None if nano is None else nano / NANO
+
+    def within_budget(self, command: SubmitTask, spec: AgentSpec, models: ChatModels) -> ChatModels:
+        """The models for one task, which refuse the call that would overspend."""
+        task = (command.budget or Budget()).and_also(spec.budget.task)
+        day = spec.budget.day or Budget()
+        if not task.limits_something and not day.limits_something:
+            return models
+        return BudgetedModels(models, self, lambda: self._accounts(command, task, day))
+
+    def estimate(self, model: Model, request: ChatRequest) -> Spend:
+        """What a call may cost."""
+        asked = request.about_input_tokens
+        answered = request.about_answer_tokens(self.answer_tokens)
+        return Spend(asked + answered, 1, self.prices.nano_usd(model, asked, answered))
+
+    def cost(self, model: Model, answer: ChatAnswer) -> Spend:
+        """What a call did cost."""
+        tokens = (answer.input_tokens, answer.output_tokens)
+        nano = self.prices.nano_usd(model, *tokens, answer.cached_tokens)
+        return Spend(sum(tokens), 1, nano)
+
+    def _accounts(self, command: SubmitTask, task: Budget, day: Budget) -> tuple[Account, ...]:
+        """A redriven task has its budget anew, as somebody wanted it done after all."""
+        today = self.clock.now().date().isoformat()
+        name = f"task:{command.id}:{command.earlier.redrives}"
+        agent = command.agent
+        accounts = (
+            Account(name, "the task", task, _TASK_IS_KEPT),
+            Account(f"agent:{agent}:{today}", f"{agent} on {today}", day, _DAY_IS_KEPT),
+        )
+        return tuple(account for account in accounts if account.budget.limits_something)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetedModels(ChatModels):
+    """One task's way to the models; its calls may overlap."""
+
+    models: ChatModels
+    spending: Spending
+    accounts: Callable[[], tuple[Account, ...]]
+    """Those that pay for a call that is made now."""
+
+    async def ask(
+        self, model: Model, request: ChatRequest, on_text: OnText | None = None
+    ) -> ChatAnswer:
+        """Raise `BudgetExceeded` or `LedgerUnavailable` before anybody is asked."""
+        reservation = Reservation(
+            self.spending.clock.entropy().hex(),
+            self.accounts(),
+            self.spending.estimate(model, request),
+        )
+        await self.spending.ledger.reserve(reservation)
+        heard = _Heard(on_text)
+        try:
+            answer = await self.models.ask(model, request, heard.take if on_text else None)
+        except ModelFailed as failure:
+            if not heard.something and not isinstance(failure, EmptyAnswer | UnreadableAnswer):
+                await self.spending.ledger.settle(reservation, Spend(model_calls=1))
+            raise  # what was answered in part, or cut off, stays booked as estimated
+        await self.spending.ledger.settle(reservation, self.spending.cost(model, answer))
+        return answer
+
+    def input_limit(self, model: Model) -> int | None:
+        return self.models.input_limit(model)
+
+    def missing_keys(self, model: Model) -> tuple[str, ...]:
+        return self.models.missing_keys(model)
+
+
+class _Heard:
+    """Passes the text on and remembers that there was some."""
+
+    def __init__(self, on_text: OnText | None) -> None:
+        self._on_text = on_text
+        self.something = False
+
+    def take(self, text: str) -> None:
+        self.something = True
+        if self._on_text is not None:
+            self._on_text(text)
