@@ -1,0 +1,54 @@
+"""What an engine's reader hands to its runner, and how much of it at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from aiokafka import ConsumerRecord
+
+from app.adapters.kafka.commits import Partition
+from app.adapters.kafka.offsets import UNTRIED, Tries
+
+Record: TypeAlias = ConsumerRecord[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once."""
+
+    slots: int = 16
+    """Records that run at the same time, over all partitions."""
+    buffer: int = 64
+    """Records held in memory, the running ones included."""
+    window: int = 20_000
+    """Offsets of one partition between the lowest unfinished record and the highest read."""
+    backoff: float = 0.5
+    """Seconds before a record whose handler raised runs again; doubles up to `backoff_ceiling`."""
+    backoff_ceiling: float = 30.0
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """A record this worker is responsible for."""
+
+    record: Record
+    partition: Partition = field(repr=False)
+    lane: Hashable
+    tries: Tries = UNTRIED
+    """With the run it is handed out for."""
+    put_off: int = 0
+    """How often its handler broke since it was read."""
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether a former owner of the partition may have run it."""
+        return self.partition.offsets.may_have_run(self.record.offset)
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set when the partition has gone to another worker."""
+        return self.partition.lost
+
+
+Handler = Callable[[Claim], Awaitable[None]]

@@ -1,0 +1,96 @@
+"""A member of a consumer group whose records an engine runs."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+
+from app.adapters.kafka.claims import Handler, Limits
+from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.engine import Engine
+from app.adapters.kafka.group_offsets import GroupOffsets
+from app.domain.model.ids import WorkerId
+from app.ports.event_log import LogUnavailable
+
+
+class EngineGroup:
+    """From joining the group to leaving it; to be run once."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        group: str,
+        worker_id: WorkerId,
+        pattern: str,
+        limits: Limits,
+    ) -> None:
+        """`worker_id` is the static member of the group: no two workers may share one.
+
+        A worker that comes back under its id has its partitions at once, and a restart moves none.
+        `pattern` is a regular expression of the topics' names.
+        """
+        self._connection = connection
+        self._group = group
+        self._worker_id = worker_id
+        self._pattern = pattern
+        self._limits = limits
+        self._engine: Engine | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    async def run(self, handler: Handler) -> None:
+        """Run the handler for each record until `stop`; raise `LogUnavailable` where none come."""
+        admin = AIOKafkaAdminClient(**self._connection.admin_settings())
+        consumer = AIOKafkaConsumer(
+            **self._connection.consumer_settings(),
+            group_id=self._group,
+            group_instance_id=self._worker_id,
+            # a new worker takes over as few partitions, and so interrupts as few tasks, as it can;
+            # a class of its own, because aiokafka keeps the last assignment on the class
+            partition_assignment_strategy=[type("Sticky", (StickyPartitionAssignor,), {})],
+            max_partition_fetch_bytes=max(262_144, self._connection.max_message_bytes + 65_536),
+        )
+        engine = Engine(
+            consumer,
+            GroupOffsets(admin, self._group),
+            self._limits,
+            exact_ends=not self._connection.embedded,
+        )
+        consumer.subscribe(pattern=self._pattern, listener=engine.assignment)
+        self._connecting = asyncio.create_task(_connect(admin, consumer))
+        try:
+            await asyncio.wait({self._connecting})
+            if self._stopped:
+                return  # before the group had let us in
+            self._connecting.result()
+            self._engine = engine
+            await engine.run(handler)
+        except KafkaError as error:
+            raise LogUnavailable(f"the broker cannot be reached: {error}") from error
+        finally:
+            self._engine = None
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+            await consumer.stop()
+            await admin.close()
+
+    async def stop(self, grace: float) -> None:
+        """Take nothing new, let what runs finish for `grace` seconds, cancel the rest, leave."""
+        self._stopped = True
+        if self._engine:
+            await self._engine.stop(grace)
+        elif self._connecting:
+            self._connecting.cancel()
+
+    def healthy(self) -> bool:
+        """Whether the group is joined and its topics are read."""
+        return self._engine is not None and self._engine.healthy()
+
+
+async def _connect(admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
+    """Joining a group takes as long as its other members let it."""
+    await admin.start()
+    await consumer.start()

@@ -1,0 +1,112 @@
+"""Reads what there is room for; always polls, so that long work never looks like a dead worker."""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from app.adapters.kafka.assignment import Assignment
+from app.adapters.kafka.claims import Record
+from app.adapters.kafka.commits import Partition
+from app.adapters.kafka.unreadable import read_around
+
+_POLL_SECONDS = 0.2
+_AFTER_A_POLL_ERROR = 0.5
+_NO_PARTITION = TopicPartition("none", 0)
+_log = logging.getLogger(__name__)
+
+Batches = Mapping[TopicPartition, list[Record]]
+
+
+class Reader:
+    """Polls a started consumer for the partitions that may be read on, and pauses the others."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        partitions: Mapping[TopicPartition, Partition],
+        assignment: Assignment,
+        window: int,
+    ) -> None:
+        self._consumer = consumer
+        self._partitions = partitions
+        self._assignment = assignment
+        self._window = window
+        self._polled_at = -math.inf
+
+    async def poll(
+        self, room: int, there_is_room: asyncio.Event, take: Callable[[Batches], Awaitable[None]]
+    ) -> None:
+        """Read up to `room` records and hand them to `take`; with no room, wait for some a while.
+
+        What was read belongs to us as long as `take` runs.
+        """
+        wanted = self._wanted() if room > 0 else []
+        try:
+            self._pause_all_but(wanted)
+            records = await self._fetch(wanted, room, there_is_room)
+        except UnicodeDecodeError:
+            records = await self._read_around(wanted)
+        except (KafkaError, IllegalStateError) as error:
+            _log.warning("polling failed, trying again: %r", error)
+            await asyncio.sleep(_AFTER_A_POLL_ERROR)
+            await self._assignment.seek_back()
+            return
+        self._polled_at = asyncio.get_running_loop().time()
+        if records:
+            async with self._assignment.unchanged:
+                await take(records)
+
+    def polled_within(self, seconds: float) -> bool:
+        """Whether the last poll is no older than that."""
+        return asyncio.get_running_loop().time() - self._polled_at < seconds
+
+    def _wanted(self) -> list[TopicPartition]:
+        assigned = self._consumer.assignment()
+        return [
+            name
+            for name, partition in self._partitions.items()
+            if name in assigned
+            and not partition.offsets.blocked
+            and partition.offsets.window < self._window
+        ]
+
+    def _pause_all_but(self, wanted: Iterable[TopicPartition]) -> None:
+        assigned, paused = self._consumer.assignment(), self._consumer.paused()
+        if resume := paused & set(wanted):
+            self._consumer.resume(*resume)
+        if pause := assigned - set(wanted) - paused:
+            self._consumer.pause(*pause)
+
+    async def _fetch(
+        self, wanted: list[TopicPartition], room: int, there_is_room: asyncio.Event
+    ) -> Batches:
+        records: Batches
+        if wanted:  # named, so that what was fetched of the paused ones is kept
+            timeout = int(_POLL_SECONDS * 1000)
+            records = await self._consumer.getmany(*wanted, timeout_ms=timeout, max_records=room)
+            return records
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POLL_SECONDS):
+                await there_is_room.wait()
+        # a poll that can return nothing: it only tells the group that we are alive
+        records = await self._consumer.getmany(_NO_PARTITION, timeout_ms=0)
+        return records
+
+    async def _read_around(self, wanted: list[TopicPartition]) -> Batches:
+        try:
+            positions = {
+                name: following
+                if (following := self._partitions[name].offsets.next) is not None
+                else await self._consumer.position(name)
+                for name in wanted
+            }
+            records, _ = await read_around(self._consumer, positions)
+        except (KafkaError, IllegalStateError, KeyError):
+            await self._assignment.seek_back()
+            return {}  # the partitions changed meanwhile: the next poll finds it again
+        return records

@@ -1,0 +1,174 @@
+"""Runs a handler for each claim, many at once: in order within a lane only, again where it raises.
+
+A record is done when its handler has returned, and not before.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+
+from aiokafka import TopicPartition
+
+from app.adapters.kafka.claims import Claim, Handler, Limits, Record
+from app.adapters.kafka.commits import Commits, Partition
+from app.adapters.kafka.lanes import Lanes
+from app.ports.task_queue import Again
+
+_MOST_DOUBLINGS = 16
+_UNTIL_CANCELED = (5.0, 1.0)
+"""Seconds that handlers have to stop, after the first and the second time they are told."""
+_SUSPECT = 2
+"""Interrupted so often, a record runs beside no other such one."""
+_log = logging.getLogger(__name__)
+
+
+class Runner:
+    """The records a worker has in hand: those that run, and those that wait for their run."""
+
+    def __init__(
+        self, partitions: Mapping[TopicPartition, Partition], commits: Commits, limits: Limits
+    ) -> None:
+        self._partitions = partitions
+        self._commits = commits
+        self._limits = limits
+        self._lanes: Lanes[Claim] = Lanes()
+        self._handler: Handler = _none
+        self._alone = asyncio.Semaphore(1)
+        self._held = 0
+        self._running = 0
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self.has_room = asyncio.Event()
+        """Set when there is room again; whoever waits for it clears it first."""
+
+    def begin(self, handler: Handler) -> None:
+        """Run this handler for each record that is added."""
+        self._handler = handler
+
+    @property
+    def room(self) -> int:
+        """How many records may be added."""
+        return 0 if self._stopping else self._limits.buffer - self._held
+
+    def add(self, record: Record, partition: Partition) -> None:
+        """Take responsibility for a record; `dispatch` lets it run."""
+        own = record.key if record.key is not None else record.offset
+        lane = (partition.name, record.key is None, own)
+        self._lanes.add(lane, Claim(record, partition, lane))
+        self._held += 1
+
+    def dispatch(self) -> None:
+        """Start what may run, as far as there are slots."""
+        while self._running < self._limits.slots and not self._stopping:
+            claim = self._lanes.take()
+            if claim is None:
+                return
+            self._start(claim)
+
+    def lose(self, partition: Partition) -> None:
+        """Forget a partition that is no longer ours, and stop what runs of it."""
+        self._lanes.drop(lambda claim: claim.partition is partition)
+        self._held -= partition.offsets.unfinished
+        for task in [*partition.running, *partition.waiting]:
+            task.cancel()
+        self.has_room.set()
+
+    async def drain(self, grace: float) -> None:
+        """Start nothing new, let what runs finish for `grace` seconds, cancel the rest."""
+        self._stopping = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._running:
+                    self._idle.clear()
+                    await self._idle.wait()
+        await self.cancel()
+
+    async def cancel(self) -> None:
+        """Stop all that runs; it stays in the queue."""
+        self._stopping = True
+        for patience in _UNTIL_CANCELED:
+            rest = {task for partition in self._partitions.values() for task in partition.running}
+            if not rest:
+                return
+            for task in rest:
+                task.cancel()
+            await asyncio.wait(rest, timeout=patience)
+        _log.error("some handlers do not stop; their records stay in the queue")
+
+    def _start(self, claim: Claim) -> None:
+        self._running += 1
+        task = asyncio.create_task(self._work(claim))
+        claim.partition.running.add(task)
+        task.add_done_callback(lambda task: self._worked(claim, task))
+
+    async def _work(self, claim: Claim) -> None:
+        offsets, offset = claim.partition.offsets, claim.record.offset
+        suspect = offsets.tries(offset).interrupted >= _SUSPECT
+        async with self._alone if suspect else contextlib.nullcontext():
+            if claim.lost.is_set():
+                return
+            claim.tries = offsets.start(offset)
+            self._commits.note(claim.partition)
+            if claim.redelivered:
+                # what was interrupted once may be what kills us: first make this attempt count
+                await self._commits.covering(claim.partition)
+            if not claim.lost.is_set():
+                await self._handler(claim)
+
+    def _worked(self, claim: Claim, task: "asyncio.Task[None]") -> None:
+        self._running -= 1
+        if self._running == 0:
+            self._idle.set()
+        claim.partition.running.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if not claim.lost.is_set():
+            if task.cancelled() or failure:
+                failed = isinstance(failure, Again)
+                claim.partition.offsets.end(claim.record.offset, failed=failed)
+                self._again(claim, failure)
+            else:
+                claim.partition.offsets.complete(claim.record.offset)
+                self._commits.note(claim.partition)
+                self._lanes.finish(claim.lane)
+                self._held -= 1
+        self.dispatch()
+        if self._held - self._running <= (self._limits.buffer - self._limits.slots) // 2:
+            self.has_room.set()
+
+    def _again(self, claim: Claim, failure: BaseException | None) -> None:
+        if self._stopping:
+            return
+        if isinstance(failure, Again):
+            self._commits.note(claim.partition)
+            wait, sooner = failure.seconds, failure.sooner
+        else:
+            wait, sooner = self._put_off(claim, failure), None
+        waiting = asyncio.create_task(self._retry(claim, wait, sooner))
+        claim.partition.waiting.add(waiting)
+        waiting.add_done_callback(claim.partition.waiting.discard)
+
+    def _put_off(self, claim: Claim, failure: BaseException | None) -> float:
+        doubled: float = self._limits.backoff * 2 ** min(claim.put_off, _MOST_DOUBLINGS)
+        wait = min(doubled, self._limits.backoff_ceiling)
+        claim.put_off += 1
+        _log.error(
+            "%s@%s stays in the queue, again in %.1f s",
+            claim.partition.name,
+            claim.record.offset,
+            wait,
+            exc_info=failure,
+        )
+        return wait
+
+    async def _retry(self, claim: Claim, wait: float, sooner: asyncio.Event | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await (sooner or claim.lost).wait()
+        if not claim.lost.is_set():
+            self._lanes.retry(claim.lane)
+            self.dispatch()
+
+
+async def _none(_: Claim) -> None:
+    raise RuntimeError("no handler was given")
