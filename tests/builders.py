@@ -36,6 +36,7 @@ from app.domain.model.ids import (
     derived_task_id,
 )
 from app.domain.model.lifecycle import Reason
+from app.domain.model.priorities import Priority
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ANALYST = AgentName("business-analyst")
@@ -94,6 +95,7 @@ def submitted(
     timeout_seconds: float | None = None,
     expires_at: datetime | None = None,
     not_before: datetime | None = None,
+    priority: Priority = Priority.NORMAL,
     traceparent: str | None = None,
 ) -> SubmitTask:
     return SubmitTask(
@@ -109,6 +111,7 @@ def submitted(
         timeout_seconds=timeout_seconds,
         expires_at=expires_at,
         not_before=not_before,
+        priority=priority,
         traceparent=traceparent,
     )
 

@@ -35,9 +35,13 @@ class Provisioning:
         changes = await plan(connection, topics, AGENTS)
         assert [line.split(",")[0] for line in lines(changes, topics)] == [
             "create PREFIX.commands.business-analyst: 3 partitions",
+            "create PREFIX.urgent.business-analyst: 1 partitions",
             "create PREFIX.commands.business-analyst.rules: 3 partitions",
+            "create PREFIX.urgent.business-analyst.rules: 1 partitions",
             "create PREFIX.commands.business-analyst.crewai: 3 partitions",
+            "create PREFIX.urgent.business-analyst.crewai: 1 partitions",
             "create PREFIX.commands.writer: 3 partitions",
+            "create PREFIX.urgent.writer: 1 partitions",
             "create PREFIX.control: 1 partitions",
             "create PREFIX.results: 12 partitions",
             "create PREFIX.traces: 12 partitions",

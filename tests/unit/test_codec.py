@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from app.adapters.kafka.codec import Codec, encode, origin_of
 from app.adapters.kafka.topics import Topics
+from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import derived_task_id
 from app.domain.model.messages import Message
+from app.domain.model.priorities import Priority
 from app.ports.task_queue import Undecodable
 from tests.builders import (
     ANALYST,
@@ -32,6 +35,7 @@ from tests.builders import (
 )
 
 COMMANDS = f"crewline.commands.{ANALYST}"
+URGENT = f"crewline.urgent.{ANALYST}"
 WRITTEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SUBMIT = b"crewline.task.submit.v1"
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=utf-8")
@@ -198,8 +202,29 @@ def test_the_time_is_that_of_the_event_else_of_the_record(codec: Codec) -> None:
 
 
 def test_unknown_fields_are_kept(codec: Codec) -> None:
-    asked = task(codec, Stored(as_json(input="x", priority="high")))
-    assert asked.model_extra == {"priority": "high"}
+    asked = task(codec, Stored(as_json(input="x", colour="red")))
+    assert asked.model_extra == {"colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "priority"),
+    [
+        (COMMANDS, {}, Priority.NORMAL),
+        (COMMANDS, {"priority": "critical"}, Priority.CRITICAL),
+        (URGENT, {}, Priority.HIGH),
+        (URGENT, {"priority": "critical"}, Priority.CRITICAL),
+        (URGENT, {"priority": "low"}, Priority.LOW),
+    ],
+)
+def test_what_stands_on_an_urgent_topic_is_in_a_hurry_unless_it_says_otherwise(
+    codec: Codec, topic: str, body: dict[str, str], priority: Priority
+) -> None:
+    assert task(codec, Stored(as_json(input="x", **body), topic=topic)).priority is priority
+
+
+def test_a_priority_that_is_none_is_refused(codec: Codec) -> None:
+    for wrong in ("urgent", 1, None):
+        assert "priority" in refusal(codec, Stored(as_json(input="x", priority=wrong))).detail
 
 
 def test_64_levels_are_read_and_can_be_written_again(codec: Codec) -> None:
@@ -382,9 +407,32 @@ def test_nothing_makes_it_raise(  # every byte of a record may have been written
 def test_a_command_topic_names_its_agent_and_runtime() -> None:
     topics = Topics("acme.crew")
     for agent, runtime in ((ANALYST, None), ("a_b-1", "crewai")):
-        assert topics.read_command_topic(topics.commands(agent, runtime)) == (agent, runtime)
+        ordinary, urgent = topics.commands(agent, runtime), topics.urgent(agent, runtime)
+        assert topics.read_command_topic(ordinary) == (agent, runtime, False)
+        assert topics.read_command_topic(urgent) == (agent, runtime, True)
     for other in (topics.results, "acme.crew.commands.", "acmeXcrew.commands.a", "x" + COMMANDS):
         assert topics.read_command_topic(other) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({}, "commands"),
+        ({"priority": Priority.LOW}, "commands"),
+        ({"priority": Priority.HIGH}, "urgent"),
+        ({"priority": Priority.CRITICAL, "runtime": "rules"}, "urgent"),
+        ({"priority": Priority.CRITICAL, "context_id": "c"}, "commands"),
+    ],
+)
+async def test_urgent_tasks_have_a_topic_of_their_own_unless_their_order_counts(
+    asked: dict[str, Any], place: str
+) -> None:
+    command = submitted(**asked)
+    topic = Topics("acme").of(command)
+    assert topic.startswith(f"acme.{place}.{ANALYST}")
+    memory = MemoryEventLog("acme")
+    await memory.publish(command)
+    assert [shard.topic for shard in memory.ends()] == [topic]
 
 
 def test_a_prefix_that_no_topic_may_have_is_refused() -> None:

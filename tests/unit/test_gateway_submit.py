@@ -63,6 +63,7 @@ async def test_the_answer_holds_every_field_of_the_contract(client: httpx.AsyncC
         *(
             "context_id",
             "labels",
+            "priority",
             "result",
             "error",
             "input_request",
@@ -273,6 +274,7 @@ async def test_what_is_accepted_is_what_was_sent(
         "labels": {"a/b.c": "d:e"},
         "timeout_seconds": 2.5,
         "runtime": "rules",
+        "priority": "critical",
     }
     task = (await client.post("/v1/tasks", json=sent)).json()
     command = json.loads(commands(gateway)[0].model_dump_json())

@@ -69,6 +69,30 @@ def _channels(topics: Topics) -> list[_Channel]:
         _Channel(
             "results",
             topics.results,
+        _Channel(
+            "urgentCommands",
+            topics.urgent("{agent}"),
+            True,
+            (SubmitTask,),
+            "The same for tasks of priority high or critical, which pass those that wait; a body "
+            f"that names no priority is high. {asked}",
+        ),
+        _Channel(
+            "urgentRuntimeCommands",
+            topics.urgent("{agent}", "{runtime}"),
+            True,
+            (SubmitTask,),
+            f"The same, for workers of one runtime only. {asked}",
+        ),
+        _Channel(
+            "control",
+            topics.control,
+            True,
+            (CancelTask,),
+            f"What is asked of tasks that are already there. {keyed} Every worker reads it from "
+            "its start, so it reaches a task wherever it waits.",
+            PLAIN_CANCEL,
+        ),
             False,
             get_args(ResultEvent),
             f"How each task gets on and how it ends. {keyed} Delivered at least once; a run "

@@ -24,6 +24,7 @@ from app.domain.model.dead_letters import Origin
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId, as_task_id, derived_task_id
 from app.domain.model.messages import Message, rfc3339
+from app.domain.model.priorities import Priority
 from app.domain.model.vocabulary import MESSAGES
 from app.ports.task_queue import Undecodable
 
@@ -167,6 +168,8 @@ def _summary(error: ValidationError) -> str:
     places = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in errors[:3]]
     return "; ".join(places)[:500]
 
+        if topic.urgent:
+            body.setdefault("priority", Priority.HIGH)
 
 def _told_task_id(record: Record, attributes: Attributes, body: Body) -> TaskId:
     """The id in the body, the subject or the key, else one made of the coordinates.

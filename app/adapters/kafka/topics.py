@@ -14,6 +14,8 @@ _DAY_MS = 86_400_000
 _SLUG = r"[a-z][a-z0-9_-]{0,62}"
 _RESULTS = frozenset(get_args(ResultEvent))
 _TRACES = frozenset(get_args(TraceEvent))
+_URGENT_PARTITIONS = 1
+"""Few are urgent, and a reader pays for each partition it reads, empty ones too."""
 _LEGAL_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -22,6 +24,7 @@ class CommandTopic(NamedTuple):
 
     agent: AgentName
     runtime: RuntimeName | None
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,11 @@ class Topics:
         name = f"{self.prefix}.commands.{agent}"
         return f"{name}.{runtime}" if runtime else name
 
+    def urgent(self, agent: str, runtime: str | None = None) -> str:
+        """The same for what cannot wait behind all that."""
+        name = f"{self.prefix}.urgent.{agent}"
+        return f"{name}.{runtime}" if runtime else name
+
     @property
     def control(self) -> str:
         return f"{self.prefix}.control"
@@ -90,7 +98,7 @@ class Topics:
     @property
     def command_pattern(self) -> str:
         """A regular expression of every command topic, those of agents to come included."""
-        return rf"^{re.escape(self.prefix)}\.commands\.({_SLUG})(?:\.({_SLUG}))?$"
+        return rf"^{re.escape(self.prefix)}\.(?:commands|urgent)\.({_SLUG})(?:\.({_SLUG}))?$"
 
     @property
     def feed_pattern(self) -> str:
@@ -104,12 +112,19 @@ class Topics:
         if match is None:
             return None
         runtime = match[2]
-        return CommandTopic(AgentName(match[1]), RuntimeName(runtime) if runtime else None)
+        return CommandTopic(
+            AgentName(match[1]), RuntimeName(runtime) if runtime else None, self.is_urgent(topic)
+        )
+
+    def is_urgent(self, topic: str) -> bool:
+        """Whether what stands there goes before other tasks."""
+        return topic.startswith(f"{self.prefix}.urgent.")
 
     def of(self, message: Message) -> str:
         """Where a message is written."""
         if isinstance(message, SubmitTask):
-            return self.commands(message.agent, message.runtime)
+            place = self.urgent if message.overtakes else self.commands
+            return place(message.agent, message.runtime)
         if type(message) in _RESULTS:
             return self.results
         if type(message) in _TRACES:
@@ -125,6 +140,10 @@ class Topics:
                 _deleted(self.retention.commands),
             )
             for agent, runtimes in agents
+            for place, partitions in (
+                (self.commands, self.command_partitions),
+                (self.urgent, _URGENT_PARTITIONS),
+            )
             for runtime in (None, *runtimes)
         ]
         many, keep = self.event_partitions, self.retention

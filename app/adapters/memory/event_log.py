@@ -53,10 +53,9 @@ class MemoryEventLog(EventLog):
     def results_topic(self) -> str:
         return f"{self._prefix}.results"
 
-    def commands_topic(self, agent: str, runtime: str | None = None) -> str:
-        """Where an agent's tasks go; those that name a runtime have a topic of their own."""
-        name = f"{self._prefix}.commands.{agent}"
-        return f"{name}.{runtime}" if runtime else name
+    @property
+    def control_topic(self) -> str:
+        return f"{self._prefix}.control"
 
     def ends(self) -> Offsets:
         """Where each shard that has messages ends now."""
@@ -79,7 +78,9 @@ class MemoryEventLog(EventLog):
 
     def _place(self, message: Message) -> tuple[str, str]:
         if isinstance(message, SubmitTask):
-            topic = self.commands_topic(message.agent, message.runtime)
+            kind = "urgent" if message.overtakes else "commands"
+            topic = f"{self._prefix}.{kind}.{message.agent}"
+            topic = f"{topic}.{message.runtime}" if message.runtime else topic
             return topic, message.context_id or message.id
         if isinstance(message, Event):
             result = type(message) in _RESULTS

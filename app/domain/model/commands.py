@@ -15,6 +15,7 @@ from app.domain.model.ids import (
     TaskIdField,
 )
 from app.domain.model.messages import Message, Timestamp
+from app.domain.model.priorities import Priority
 
 Labels = Annotated[
     dict[
@@ -37,6 +38,8 @@ class TaskBody(BaseModel):
     parameters: dict[str, JsonValue] = {}
     context_id: ContextIdField | None = None
     """The conversation this task belongs to; its tasks run one after another, in order."""
+    priority: Priority = Priority.NORMAL
+    """Which of the tasks that wait for a worker begins first."""
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """How long one run may take, from its start."""
     expires_at: Timestamp | None = None
@@ -81,6 +84,11 @@ class SubmitTask(Message, TaskBody):
     agent: AgentNameField
     submitted_at: Timestamp
     earlier: SkipJsonSchema[Earlier] = Field(default=Earlier(), exclude=True)
+
+    @property
+    def overtakes(self) -> bool:
+        """Whether it passes what was there before it: a conversation's tasks keep their order."""
+        return self.priority.urgent and self.context_id is None
 
     @classmethod
     def of(cls, request: TaskRequest, task_id: TaskId, at: datetime) -> "SubmitTask":

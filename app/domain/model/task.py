@@ -9,9 +9,10 @@ from app.domain.model.events import InputRequest, Result, TaskError, Usage
 from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.messages import Timestamp, trace_id_of
+from app.domain.model.priorities import Priority
 from app.domain.model.progress import NOTHING_SPENT, Attempt, Ending, News, Progress
 
-_OF_THE_COMMAND = ("agent", "input", "parameters", "context_id", "labels", "created_at")
+_OF_THE_COMMAND = ("agent", "input", "parameters", "context_id", "labels", "priority", "created_at")
 _QUEUED = News(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
 
 
@@ -45,6 +46,7 @@ class Task(BaseModel):
     parameters: dict[str, JsonValue]
     context_id: ContextId | None
     labels: dict[str, str]
+    priority: Priority
     result: Result | None
     error: TaskError | None
     input_request: InputRequest | None
@@ -103,6 +105,7 @@ def describe(command: SubmitTask | None, progress: Progress | None) -> Task:
 
 def carried_on(task: Task, progress: Progress) -> Task:
     """A task just accepted, with all that has been told of it since."""
+        priority=command.priority if command else Priority.NORMAL,
     told = describe(None, progress)
     kept = {name: getattr(task, name) for name in _OF_THE_COMMAND}
     return told.model_copy(

@@ -103,7 +103,7 @@ class SubmitTaskHandler:
 
 def _same(task: Task, request: TaskRequest) -> bool:
     """Whether a request asks for this task, as far as the views remember what was asked."""
-    kept = ("input", "parameters", "context_id", "labels")
+    kept = ("input", "parameters", "context_id", "labels", "priority")
     return task.agent == request.agent and all(
         getattr(task, name) == getattr(request, name) for name in kept
     )
