@@ -4,6 +4,7 @@ VENV ?= .venv
 TOOLS ?= .tools
 ARGS ?=
 UV_VERSION := 0.13.8
+TEMPORAL_VERSION := v1.32.0
 EXTRAS := console,crewai,embedded,postgres,redis
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides.
@@ -13,11 +14,12 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 
 UV := $(TOOLS)/bin/uv
 RUN := $(VENV)/bin
+PEERS := $(TOOLS)/peers
 COMPOSE := docker compose --file docker-compose.kafka.yml
 LOCK := pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev ready test check style lint types imports unit format lock lock-check bench up down clean
+.PHONY: help dev ready test check style lint types imports unit format lock lock-check bench temporal up down clean
 
 help: ## Show this text.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,8 +55,17 @@ ready: $(VENV)/.dev ## Install everything that checks and tests need.
 dev: $(VENV)/.run ## Run everything on this machine: HTTP on port 8000, Kafka on 9092. ARGS="--help" shows how.
 	@"$(RUN)/crewline" dev $(ARGS)
 
-bench: $(VENV)/.run ## Measure what this machine can do.
-	@"$(RUN)/python" -m benchmarks $(ARGS)
+bench: $(VENV)/.run | $(PEERS)/.installed ## Measure what this machine can do, beside other task queues. ARGS="--help" shows how.
+	@"$(RUN)/python" -m benchmarks --tools "$(TOOLS)" $(ARGS)
+
+# An environment of their own: nothing of theirs is ours. Without them the rest is measured.
+$(PEERS)/.installed: benchmarks/peers.txt | $(RUN)/python
+	@echo "Installing what is measured beside Crewline into $(PEERS)"
+	-@"$(UV)" venv --quiet --allow-existing --python "$(RUN)/python" "$(PEERS)" && \
+		"$(UV)" pip install --quiet --python "$(PEERS)/bin/python" --requirement benchmarks/peers.txt && touch $@
+
+temporal: ## Build Temporal's server with Go, for make bench on a machine without it: some minutes.
+	GOBIN="$(abspath $(TOOLS))/temporal" go install go.temporal.io/server/cmd/server@$(TEMPORAL_VERSION)
 
 up: ## Run it in containers, with Kafka and PostgreSQL.
 	$(COMPOSE) up --build --wait $(ARGS)

@@ -1,83 +1,137 @@
-"""`make bench`: everything in one run, each figure beside a yardstick's."""
+"""`make bench`: every system in one run on the same work, one after another."""
 
 import argparse
-import asyncio
-import logging
+import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from app.adapters.local.servers.kraft import KraftBroker
-from app.adapters.local.servers.server import free_port
-from benchmarks.crewline import Crewline
-from benchmarks.echo import KINDS, Echo
-from tests.e2e.fleet import Fleet
+from app.adapters.local.servers.server import ServerUnavailable
+from benchmarks import report
+from benchmarks.figures import Figures
+from benchmarks.process import ROOT
+from benchmarks.roster import ROSTER, Entry
+from benchmarks.servers import has, serving
 
-SETTINGS = {
-    "CREWLINE_CATALOG__FOLDERS": str(Path(__file__).parent / "catalog"),
-    "CREWLINE_WORKER__SLOTS": "64",
-    "CREWLINE_WORKER__BUFFER": "1000",
-    "CREWLINE_LOGGING__LEVEL": "ERROR",
-}
+SERVERS = ("kafka", "redis", "temporal")
 
-
-@contextmanager
-def kafka() -> Iterator[str]:
-    """Real Apache Kafka: the one in the environment, else one on the JVM."""
-    with ExitStack() as stack:
-        yield (
-            os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or stack.enter_context(KraftBroker()).address
-        )
+CRASH = (
+    "40 tasks of 1 to 5 s, 16 slots, the worker killed so many seconds after submitting: tasks not "
+    "done in time / done ones that ran again / from the kill until the first interrupted one ran."
+)
 
 
-async def measure(servers: str, folder: Path, seconds: float, tasks: int) -> None:
-    rows: list[tuple[str, str, str]] = []
-    yardstick: dict[str, tuple[float, float]] = {}
-    for kind in KINDS:
-        async with Echo(servers, kind).running() as echo:
-            latency = await echo.latency(seconds)
-            rate = await echo.throughput(tasks if kind == "raw" else tasks // 4)
-        yardstick[kind] = (latency.p50, rate)
-        rows.append((f"{kind}: two hops at 100/s", str(latency), ""))
-        rows.append((f"{kind}: messages answered", f"{rate:,.0f}/s", ""))
-    store = f"sqlite:///{folder / 'views.db'}"
-    fleet = Fleet(folder, servers, "bench", free_port(), store, SETTINGS)
-    raw_p50, raw_rate = yardstick["raw"]
-    peer_p50, peer_rate = yardstick["faststream"]
-    async with Crewline(fleet).running() as crewline:
-        accept = await crewline.http_accept(seconds)
-        rows.append(("HTTP accepted at 100/s", str(accept), ""))
-        result = await crewline.http_to_result(seconds)
-        beside = f"{result.p50 / raw_p50:.1f} x raw, {result.p50 / peer_p50:.1f} x FastStream"
-        rows.append(("HTTP to result (Prefer: wait) at 100/s", str(result), beside))
-        produced = await crewline.produce_to_result(seconds)
-        beside = f"{produced.p50 / raw_p50:.1f} x raw, {produced.p50 / peer_p50:.1f} x FastStream"
-        rows.append(("produce to result event at 100/s", str(produced), beside))
-        rate = await crewline.to_the_view(tasks)
-        beside = f"{rate / raw_rate:.2f} x raw, {rate / peer_rate:.1f} x FastStream"
-        rows.append(("no-op tasks, topic to view", f"{rate:,.0f}/s", beside))
-    _print(rows)
+class Bench:
+    """One run: what was asked for, and what has come of it."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self._asked = asked
+        self._tools: Path = asked.tools.absolute()
+        self._peers = self._tools / "peers" / "bin" / "python"
+        self.results: dict[str, dict[str, Figures]] = {}
+        self.settings: dict[str, str] = {}
+        self.without: list[str] = []
+        """Who is not in the tables, or not in all, and why."""
+
+    def measure(self, names: Sequence[str]) -> None:
+        for server in SERVERS:
+            entries = [ROSTER[name] for name in names if ROSTER[name].server == server]
+            entries = [entry for entry in entries if self._installed(entry)]
+            if not entries:
+                continue
+            try:
+                with serving(server, self._peers, self._tools) as addresses:
+                    for entry in entries:
+                        self._run(entry, addresses)
+            except ServerUnavailable as error:
+                self.without += [f"{entry.title}: {error}" for entry in entries]
+
+    def _installed(self, entry: Entry) -> bool:
+        if entry.library is None or has(self._peers, entry.library):
+            return True
+        self.without.append(f"{entry.title}: {entry.library} is not installed in {self._peers}")
+        return False
+
+    def _run(self, entry: Entry, addresses: dict[str, str]) -> None:
+        asked = self._asked
+        python = str(self._peers) if entry.library else sys.executable
+        what = [asked.measure, asked.kills, str(asked.seconds), str(asked.patience)]
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            process = subprocess.Popen(
+                [python, "-m", "benchmarks.run", entry.place, folder, *what],
+                env=os.environ | addresses | {"PYTHONPATH": str(ROOT)},
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for line in process.stdout or ():
+                self._hear(entry.title, json.loads(line))
+            if process.wait():
+                self.without.append(f"{entry.title}: its client ended with {process.returncode}")
+
+    def _hear(self, title: str, line: dict[str, Any]) -> None:
+        measurement, figures = line["measurement"], line["figures"]
+        if "settings" in line:
+            self.settings[title] = line["settings"]
+            return
+        if "failed" in line:
+            self.without.append(f"{title}, {measurement}: {line['failed']}")
+        else:
+            self.results.setdefault(title, {})[measurement] = figures
+        told = line.get("failed") or report.plain(figures)
+        print(f"{title}, {measurement}: {told}  [load {line['load']:.1f}]", file=sys.stderr)
+
+    def tell(self) -> None:
+        first = next(iter(self.results), "")
+        print(f"\nEach figure with its ratio to that of {first}.\n\n{report.speed(self.results)}")
+        if any("crash" in each for measured in self.results.values() for each in measured):
+            print(f"\n{CRASH}\n\n{report.crashes(self.results, self._asked.patience)}")
+        if any("more" in measured for measured in self.results.values()):
+            print(f"\n{report.more(self.results)}")
+        for title, settings in self.settings.items():
+            print(f"\n{title}: {settings}.", end="")
+        for reason in self.without:
+            print(f"\nNot measured: {reason}", end="")
+        print()
 
 
-def _print(rows: list[tuple[str, str, str]]) -> None:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("aiokafka", "faststream"))
-    print(f"\n{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
-    for what, figure, beside in rows:
-        print(f"{what:42} {figure:34} {beside}")
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    usual = ",".join(name for name, entry in ROSTER.items() if entry.by_default)
+    parser.add_argument("--only", default=usual, help=f"of {', '.join(ROSTER)}")
+    parser.add_argument(
+        "--measure",
+        default="LTHKM",
+        help="L and T: latency, throughput, memory, start; H: 64 at once; K: crash; M: the rest",
+    )
+    parser.add_argument("--kills", default="1.5,3,5", help="seconds after which a worker is killed")
+    parser.add_argument("--seconds", type=float, default=8, help="of each load")
+    parser.add_argument("--patience", type=float, default=30, help="seconds until never")
+    parser.add_argument("--tools", type=Path, default=ROOT / ".tools", help="where the peers are")
+    chosen = parser.parse_args()
+    chosen.only = chosen.only.split(",")
+    if unknown := set(chosen.only) - ROSTER.keys():
+        parser.error(f"nobody is called {', '.join(sorted(unknown))}")
+    return chosen
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--seconds", type=float, default=10, help="of each latency load")
-    parser.add_argument("--tasks", type=int, default=20_000, help="of each throughput load")
-    chosen = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of topics being made
-    with kafka() as servers, tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(servers, Path(folder), chosen.seconds, chosen.tasks))
+    asked = arguments()
+    bench = Bench(asked)
+    began, load = time.monotonic(), os.getloadavg()[0]
+    bench.measure([name for name in ROSTER if name in asked.only])
+    bench.tell()
+    minutes = (time.monotonic() - began) / 60
+    print(
+        f"\n{os.cpu_count()} cores, Python {platform.python_version()}, {minutes:.0f} minutes; "
+        f"the load average was {load:.1f} before."
+    )
 
 
 if __name__ == "__main__":

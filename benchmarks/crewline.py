@@ -4,15 +4,14 @@ import asyncio
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.echo import payload
-from benchmarks.load import Latencies, open_loop
+from benchmarks.load import Latencies, open_loop, payload
 from tests.e2e.fleet import Fleet
 
 AGENT = "noop"
@@ -28,11 +27,11 @@ class Crewline:
         self._waiting: dict[str, asyncio.Future[None]] = {}
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Crewline"]:
+    async def running(self, processes: Sequence[str] = PROCESSES) -> AsyncIterator["Crewline"]:
         made = self.fleet.run("topics", "apply")
         if made.returncode:
             raise RuntimeError(made.stderr)
-        for process in PROCESSES:
+        for process in processes:
             self.fleet.start(process)
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
         self._http = httpx.AsyncClient(base_url=self.fleet.url, timeout=60, limits=limits)
@@ -45,14 +44,15 @@ class Crewline:
         reading = asyncio.create_task(self._read(consumer))
         try:
             await self.fleet.ready()
-            await asyncio.wait_for(self.produce_and_wait(), 60)
+            if "worker" in processes:
+                await asyncio.wait_for(self.produce_and_wait(), 60)
             yield self
         finally:
             reading.cancel()
             await consumer.stop()
             await self._producer.stop()
             await self._http.aclose()
-            for process in PROCESSES:
+            for process in processes:
                 await self.fleet.stop(process)
 
     # --- one request of each kind
@@ -69,10 +69,20 @@ class Crewline:
             raise RuntimeError(answer.text)
 
     async def produce_and_wait(self) -> None:
-        task_id = str(uuid.uuid4())
-        ended = self._waiting[task_id] = asyncio.get_running_loop().create_future()
+        task_id, ended = self._expect()
         await self._producer.send_and_wait(self._commands, _task(), key=task_id.encode())
         await ended
+
+    async def produce_many(self, tasks: int, within: float) -> int:
+        """Produce tasks as fast as may be; how many result events came in time."""
+        ends = asyncio.get_running_loop().time() + within
+        results = []
+        for _ in range(tasks):
+            task_id, ended = self._expect()
+            results.append(ended)
+            await self._producer.send(self._commands, _task(), key=task_id.encode())
+        await asyncio.wait(results, timeout=max(0, ends - asyncio.get_running_loop().time()))
+        return sum(result.done() for result in results)
 
     # --- what is measured
 
@@ -105,6 +115,11 @@ class Crewline:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as views:
             query = "SELECT count(*) FROM crewline_tasks WHERE state = 'completed'"
             return int(views.execute(query).fetchone()[0])
+
+    def _expect(self) -> "tuple[str, asyncio.Future[None]]":
+        task_id = str(uuid.uuid4())
+        ended = self._waiting[task_id] = asyncio.get_running_loop().create_future()
+        return task_id, ended
 
     def _body(self) -> dict[str, object]:
         return {"agent": AGENT, "input": "x" * 400}

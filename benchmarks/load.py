@@ -1,8 +1,21 @@
-"""An open-loop load: requests come when they are due, however slow the answers are."""
+"""Requests that come when they are due, however slow the answers are, and what they carry."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+
+def payload(number: int | str, **more: object) -> bytes:
+    """A message of 500 bytes."""
+    return json.dumps(body(number, **more)).encode()
+
+
+def body(number: int | str, **more: object) -> dict[str, object]:
+    """What is 500 bytes as JSON."""
+    content = {"i": number, **more, "pad": ""}
+    content["pad"] = "x" * max(0, 500 - len(json.dumps(content)))
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +34,20 @@ class Latencies:
 async def open_loop(
     request: Callable[[int], Awaitable[None]], rate: float = 100, seconds: float = 10
 ) -> Latencies:
-    """Send `rate` requests a second and take the time until each one's call returns."""
+    """Send `rate` requests a second and take the time until each one's call returns.
+
+    A request that has not returned a minute after the last was due counts as failed.
+    """
     loop = asyncio.get_running_loop()
     took: list[float] = []
-    failed = 0
+    failures: list[Exception] = []
 
     async def one(number: int, due: float) -> None:
-        nonlocal failed
         try:
             await request(number)
             took.append((loop.time() - due) * 1000)
         except Exception as error:  # noqa: BLE001  counted and shown
-            failed += 1
-            if failed == 1:
-                print(f"a request failed: {error!r}")
+            failures.append(error)
 
     began = loop.time() + 0.1
     requests = []
@@ -42,6 +55,11 @@ async def open_loop(
         due = began + number / rate
         await asyncio.sleep(max(0, due - loop.time()))
         requests.append(asyncio.create_task(one(number, due)))
-    await asyncio.wait(requests, timeout=60)
+    _, late = await asyncio.wait(requests, timeout=60)
+    for each in late:
+        each.cancel()
+    if not took:
+        raise RuntimeError(f"no request was answered: {failures[:1]}")
     took.sort()
+    failed = len(requests) - len(took)
     return Latencies(took[len(took) // 2], took[int(len(took) * 0.99)], failed)

@@ -1,0 +1,1 @@
+"""One module for each system: its client, and the worker that its tasks run in."""
