@@ -67,6 +67,26 @@ def test_a_list_is_text_between_commas_or_json(monkeypatch: pytest.MonkeyPatch, 
     assert load_settings().worker.agents == ["scribe", "builder"]
 
 
+def test_limits_are_numbers_for_each_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_LIMITS__REQUESTS_PER_MINUTE", "openai:500, anthropic:50,20")
+    found = load_settings().limits.requests_per_minute
+    assert found == {"openai": 500, "anthropic": 50, "*": 20}
+
+
+@pytest.mark.parametrize("text", ["openai=500", "openai", "openai:0", "openai:many", "openai:-1"])
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CREWLINE_LIMITS__TOKENS_PER_MINUTE", text)
+    [line] = complaints()
+    assert line.startswith("CREWLINE_LIMITS__TOKENS_PER_MINUTE=")
+
+
+def test_the_address_of_redis_is_checked_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_LIMITS__REDIS_URL", "http://user:secret@host")
+    assert complaints() == (
+        "CREWLINE_LIMITS__REDIS_URL=***: must begin with redis:// or rediss://",
+    )
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWLINE_STORE__URL", "")
     assert load_settings() == Settings()

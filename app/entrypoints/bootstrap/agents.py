@@ -10,6 +10,7 @@ from app.adapters.local.catalog import FileCatalog
 from app.domain.model.agents import Agent, AgentCatalog
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.ids import AgentName, RuntimeName
+from app.entrypoints.bootstrap.limits import Limits
 from app.entrypoints.settings import Settings, WorkerSettings, choose_agents
 from app.ports.agent_runtime import AgentRuntime
 
@@ -22,15 +23,19 @@ def catalog_of(settings: Settings) -> AgentCatalog:
     return FileCatalog(_folders(settings)).load()
 
 
-def runtimes_of(settings: Settings, catalog: AgentCatalog) -> dict[RuntimeName, AgentRuntime]:
-    """The worker's runtimes, the preferred one first.
+def runtimes_of(
+    settings: Settings, catalog: AgentCatalog, limits: Limits
+) -> dict[RuntimeName, AgentRuntime]:
+    """The worker's runtimes, the preferred one first; `limits` hold for their models.
 
     Each is asked whether it can run the agents it is meant for: raise `InvalidAgent` where not.
     """
     _look_here_for_callables()
     worker = settings.worker
     served = [catalog.require(AgentName(name)) for name in worker.agents] or list(catalog)
-    runtimes = {RuntimeName(name): _runtime(name, settings, served) for name in worker.runtimes}
+    runtimes = {
+        RuntimeName(name): _runtime(name, settings, served, limits) for name in worker.runtimes
+    }
     for agent in served:
         for name in agent.spec.runtimes:
             if name in runtimes:
@@ -72,7 +77,9 @@ def _look_here_for_callables() -> None:
         sys.path.append(here)
 
 
-def _runtime(name: str, settings: Settings, served: Iterable[Agent]) -> AgentRuntime:
+def _runtime(
+    name: str, settings: Settings, served: Iterable[Agent], limits: Limits
+) -> AgentRuntime:
     if name == "rules":
         from app.adapters.rules.runtime import RulesRuntime  # noqa: PLC0415  for workers only
 
@@ -82,11 +89,11 @@ def _runtime(name: str, settings: Settings, served: Iterable[Agent]) -> AgentRun
 
         return PythonRuntime()
     if name == CREWAI:
-        return _crewai(settings.worker, served)
+        return _crewai(settings.worker, served, limits)
     raise InvalidAgent(f"there is no runtime {name!r}; there are rules, python and crewai")
 
 
-def _crewai(worker: WorkerSettings, served: Iterable[Agent]) -> AgentRuntime:
+def _crewai(worker: WorkerSettings, served: Iterable[Agent], limits: Limits) -> AgentRuntime:
     """Crews on LangChain's models; without its key a worker that is for crews does not start."""
     if not crewai_installed():
         raise InvalidAgent("crews need the extra: pip install 'crewline[crewai]'")
@@ -96,7 +103,7 @@ def _crewai(worker: WorkerSettings, served: Iterable[Agent]) -> AgentRuntime:
 
     tools = [TextFacts()]
     crews = CrewAIRuntime(
-        LangChainChatModels(),
+        limits.on(LangChainChatModels()),
         worker.model,
         tools={tool.name: tool for tool in tools},
         max_crews=min(worker.slots, 32),
@@ -107,7 +114,15 @@ def _crewai(worker: WorkerSettings, served: Iterable[Agent]) -> AgentRuntime:
                 raise InvalidAgent(missing)
             _log.warning("a crew cannot run", reason=missing)
             break
+    _say_what_is_counted_alone(served, limits)
     return crews
+
+
+def _say_what_is_counted_alone(served: Iterable[Agent], limits: Limits) -> None:
+    alone = [agent.name for agent in served if agent.spec.budget.day]
+    if alone and not limits.shared:
+        advice = "set CREWLINE_LIMITS__REDIS_URL where there are several workers"
+        _log.warning("this worker counts its agents' days alone", agents=alone, advice=advice)
 
 
 def _folders(settings: Settings) -> list[Path]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.brokers import Broker
+from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
 from app.entrypoints.settings import Settings
@@ -101,32 +102,35 @@ async def worker(
     """A worker under an identity of its own; `store` is where it looks up what may have run."""
     catalog = catalog_of(settings)
     settings = agents_of(settings, catalog)
-    runtimes = runtimes_of(settings, catalog)
-    for runtime in runtimes.values():
-        await runtime.warm_up()
-    with claim_worker_identity(
-        settings.worker.id,
-        Path(settings.worker.runtime_folder) if settings.worker.runtime_folder else None,
-    ) as identity:
-        async with broker.log() as plain_log, broker.dead_letters() as letters:
-            log = observed.log(plain_log, broker)
-            yield WorkerParts(
-                id=identity.id,
+    folder = settings.worker.runtime_folder
+    async with AsyncExitStack() as stack:
+        limits = await stack.enter_async_context(open_limits(settings))
+        runtimes = runtimes_of(settings, catalog, limits)
+        for runtime in runtimes.values():
+            await runtime.warm_up()
+        identity = stack.enter_context(
+            claim_worker_identity(settings.worker.id, Path(folder) if folder else None)
+        )
+        plain_log = await stack.enter_async_context(broker.log())
+        letters = await stack.enter_async_context(broker.dead_letters())
+        log = observed.log(plain_log, broker)
+        yield WorkerParts(
+            id=identity.id,
+            catalog=catalog,
+            queue=broker.queue(settings.worker, identity.id, _others(catalog, runtimes)),
+            handle=RunTaskHandler(
+                worker_id=identity.id,
                 catalog=catalog,
-                queue=broker.queue(settings.worker, identity.id, _others(catalog, runtimes)),
-                handle=RunTaskHandler(
-                    worker_id=identity.id,
-                    catalog=catalog,
-                    runtimes=runtimes,
-                    log=meter.log(log, [agent.name for agent in catalog]) if meter else log,
-                    dead_letters=meter.dead_letters(letters) if meter else letters,
-                    delays=plain_log.delays(),
-                    clock=SystemClock(),
-                    tracing=observed.tracing(settings.worker.group),
-                    store=store.status if store else None,
-                ),
-                ping=plain_log.ping,
-            )
+                runtimes=runtimes,
+                log=meter.log(log, [agent.name for agent in catalog]) if meter else log,
+                dead_letters=meter.dead_letters(letters) if meter else letters,
+                delays=plain_log.delays(),
+                clock=SystemClock(),
+                tracing=observed.tracing(settings.worker.group),
+                store=store.status if store else None,
+            ),
+            ping=plain_log.ping,
+        )
 
 
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:

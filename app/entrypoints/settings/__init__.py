@@ -7,6 +7,7 @@ from app.entrypoints.settings.agents import choose_agents
 from app.entrypoints.settings.groups import (
     CatalogSettings,
     GatewaySettings,
+    LimitsSettings,
     LoggingSettings,
     ProjectorSettings,
     StoreSettings,
@@ -22,6 +23,7 @@ __all__ = [
     "CatalogSettings",
     "GatewaySettings",
     "KafkaSettings",
+    "LimitsSettings",
     "LoggingSettings",
     "ProjectorSettings",
     "Settings",

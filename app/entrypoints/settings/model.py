@@ -6,6 +6,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app.entrypoints.settings.groups import (
     CatalogSettings,
     GatewaySettings,
+    LimitsSettings,
     LoggingSettings,
     ProjectorSettings,
     StoreSettings,
@@ -31,6 +32,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     projector: ProjectorSettings = Field(default_factory=ProjectorSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)
 

@@ -78,7 +78,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return ""
     if isinstance(value, list):
         value = ",".join(value)
@@ -98,6 +98,8 @@ def _values(annotation: Any, limits: list[Any]) -> str:
         return ", ".join(f"`{value}`" for value in get_args(annotation))
     if origin is list:
         return "list"
+    if origin is dict:
+        return "list of `provider:number`"
     kind = {bool: "`true`, `false`", int: "whole number", float: "number"}.get(annotation, "text")
     return " ".join([kind, *_bounds(limits)])
 
