@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.errors import Conflict, Unavailable
 from app.domain.model.events import Event
 from app.domain.model.ids import AgentName, ContextId, TaskId
@@ -77,6 +77,8 @@ class ViewUpdate:
     """To be added to the tasks' events; one that is there already is left as it is."""
     before: Offsets
     after: Offsets
+    cancels: Sequence[CancelTask] = ()
+    """Requests to cancel, in the log's order; of those for one task the latest is kept."""
 
 
 class ViewStore(StoredOffsets, Protocol):
@@ -94,11 +96,12 @@ class ViewStore(StoredOffsets, Protocol):
         """
 
     @abstractmethod
-    async def begin_anew(self) -> Sequence[SubmitTask]:
+    async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         """Fit the views to a log that was lost and begins empty: tasks that have ended stay.
 
-        Forgets the offsets and the runs of all other tasks, and returns their commands, oldest
-        first, to be appended again. Until that is done, asking again returns them again.
+        Forgets the offsets and the runs of all other tasks, and returns their cancels, then their
+        commands, oldest first, to be appended again. Until that is done, asking again returns
+        them again.
         """
 
     @abstractmethod

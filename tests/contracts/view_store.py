@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.model.events import Usage
 from app.domain.model.ids import ContextId
-from app.domain.model.lifecycle import TaskState
+from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.task import describe
 from app.ports.event_log import Shard
 from app.ports.status_store import (
@@ -13,6 +13,8 @@ from app.ports.status_store import (
 )
 from tests.builders import (
     TRACEPARENT,
+    canceled,
+    canceling,
     completed,
     input_required,
     progressed,
@@ -52,6 +54,49 @@ class ViewStoreContract:
             TaskState.COMPLETED, command.agent, ContextId("talk-1"), {"team": "blue"}
         )
         assert ids(await views.store.list(wanted, 10, None)) == [command.id]
+
+    @pytest.mark.parametrize("first", ["command", "cancel", "together"])
+    async def test_a_task_somebody_wants_canceled_says_so_until_it_has_ended(
+        self, views: Views, first: str
+    ) -> None:
+        command, cancel = submitted(), canceling(after=3)
+        parts = [update(command), update(cancel)]
+        if first == "cancel":
+            parts.reverse()
+        elif first == "together":
+            parts = [update(command, cancel)]
+        for part in parts:
+            await views.writer.save(part)
+        task = await found(views, command.id)
+        assert (task.state, task.reason) == (TaskState.SUBMITTED, Reason.CANCELING)
+        assert task.updated_at == cancel.at
+        await views.writer.save(update(started()))
+        (listed,) = (await views.store.list(TaskFilter(), 10, None)).items
+        assert listed == await found(views, command.id)
+        assert (listed.state, listed.reason) == (TaskState.WORKING, Reason.CANCELING)
+        ended = [started(), canceled(sequence=2)]
+        await views.writer.save(update(*ended))
+        task = await found(views, command.id)
+        assert task == describe(command, update(*ended).progress[command.id])
+        assert (task.state, task.reason) == (TaskState.CANCELED, None)
+
+    async def test_a_completed_task_stays_completed_whatever_is_asked_later(
+        self, views: Views
+    ) -> None:
+        await views.writer.save(update(submitted(), completed()))
+        before = await found(views, task_id())
+        await views.writer.save(update(canceling()))
+        assert await found(views, task_id()) == before
+
+    async def test_a_cancel_alone_makes_no_task(self, views: Views) -> None:
+        await views.writer.save(update(canceling()))
+        assert await views.store.find(task_id()) is None
+        assert ids(await views.store.list(TaskFilter(), 10, None)) == []
+
+    async def test_the_latest_cancel_counts_in_whatever_order_they_come(self, views: Views) -> None:
+        await views.writer.save(update(submitted(), canceling(after=9), canceling(after=5)))
+        await views.writer.save(update(canceling(after=7)))
+        assert (await found(views, task_id())).updated_at == canceling(after=9).at
 
     async def test_every_kind_of_news_is_stored_whole(self, views: Views) -> None:
         log = [
@@ -155,6 +200,7 @@ class ViewStoreContract:
     async def test_clear_forgets_everything(self, views: Views) -> None:
         batch = update(submitted(labels={"a": "b"}), started(), after={RESULTS: 1})
         await views.writer.save(batch)
+        await views.writer.save(update(canceling()))
         await views.writer.clear()
         assert await views.writer.offsets() == {}
         assert await views.store.find(task_id()) is None
@@ -162,7 +208,8 @@ class ViewStoreContract:
         assert await views.writer.progress([task_id()]) == {}
         assert ids(await views.store.list(TaskFilter(labels={"a": "b"}), 10, None)) == []
         await views.writer.save(batch)
-        assert (await found(views, task_id())).state is TaskState.WORKING
+        again = await found(views, task_id())
+        assert (again.state, again.reason) == (TaskState.WORKING, None)
 
     async def test_a_log_that_begins_anew_leaves_what_has_ended_and_asks_for_the_rest_again(
         self, views: Views
@@ -170,9 +217,11 @@ class ViewStoreContract:
         waiting = submitted("waiting", labels={"a": "b"}, after=1)
         cut_off = submitted("cut off", traceparent=TRACEPARENT)
         log = [cut_off, started("cut off"), submitted("done"), completed("done"), waiting]
+        unwanted = canceling("waiting", "enough")
+        log += [unwanted, canceling("done"), canceling("nobody's")]
         await views.writer.save(update(*log, started("unheard of"), after={RESULTS: 9}))
         for _ in range(2):
-            assert await views.writer.begin_anew() == [cut_off, waiting]
+            assert await views.writer.begin_anew() == [unwanted, cut_off, waiting]
         assert await views.writer.offsets() == {}
         assert (await found(views, task_id("done"))).state is TaskState.COMPLETED
         assert await views.store.events(task_id("done"))
@@ -182,3 +231,6 @@ class ViewStoreContract:
         assert await views.store.find(task_id("unheard of")) is None
         labelled = await views.store.list(TaskFilter(labels={"a": "b"}), 10, None)
         assert ids(labelled) == [task_id("waiting")]
+        assert labelled.items[0].reason is Reason.CANCELING
+        await views.writer.save(update(submitted("nobody's")))
+        assert (await found(views, task_id("nobody's"))).reason is Reason.QUEUED

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
 from app.domain.model.messages import Message
@@ -44,6 +44,7 @@ def update(
         events=[message for message in messages if isinstance(message, Event)],
         before=before or {},
         after=after or {},
+        cancels=[message for message in messages if isinstance(message, CancelTask)],
     )
 
 

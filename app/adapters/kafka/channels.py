@@ -16,13 +16,14 @@ from faststream.specification import AsyncAPI
 from app.adapters.kafka.message_documents import (
     DEAD_LETTER,
     PLAIN,
+    PLAIN_CANCEL,
     Json,
     json_schema,
     messages,
     schemas,
 )
 from app.adapters.kafka.topics import Topics
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import ResultEvent, TraceEvent
 from app.domain.model.messages import Message
 from app.domain.model.vocabulary import MESSAGES
@@ -46,6 +47,8 @@ class _Channel:
     """Whether Crewline reads it; it writes the others."""
     messages: tuple[type[Message], ...]
     description: str
+    plain: str = PLAIN
+    """What a message without headers is taken for, where it is received."""
 
 
 def _channels(topics: Topics) -> list[_Channel]:
@@ -66,9 +69,6 @@ def _channels(topics: Topics) -> list[_Channel]:
             (SubmitTask,),
             f"The same, for workers of one runtime only. {asked}",
         ),
-        _Channel(
-            "results",
-            topics.results,
         _Channel(
             "urgentCommands",
             topics.urgent("{agent}"),
@@ -93,6 +93,9 @@ def _channels(topics: Topics) -> list[_Channel]:
             "its start, so it reaches a task wherever it waits.",
             PLAIN_CANCEL,
         ),
+        _Channel(
+            "results",
+            topics.results,
             False,
             get_args(ResultEvent),
             f"How each task gets on and how it ends. {keyed} Delivered at least once; a run "
@@ -137,7 +140,7 @@ def _asyncapi(topics: Topics) -> Json:
     for channel in channels:
         names = [message.TYPE for message in channel.messages] or [DEAD_LETTER]
         if channel.received:
-            names.append(PLAIN)
+            names.append(channel.plain)
         described = document["channels"][channel.name]
         described["messages"] = {name: {"$ref": f"#/components/messages/{name}"} for name in names}
         if parameters := _parameters(channel.address):

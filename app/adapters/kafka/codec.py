@@ -19,7 +19,7 @@ from app.adapters.kafka.cloudevents import (
     write_headers,
 )
 from app.adapters.kafka.topics import CommandTopic, Topics
-from app.domain.model.commands import Earlier, SubmitTask
+from app.domain.model.commands import CancelTask, Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId, as_task_id, derived_task_id
@@ -33,6 +33,9 @@ COMMAND_READERS: Mapping[str, Callable[[Body], SubmitTask]] = {
     for name, message in MESSAGES.items()
     if issubclass(message, SubmitTask)
 }
+CONTROL_READERS: Mapping[str, Callable[[Body], CancelTask]] = {
+    TYPE_PREFIX + CancelTask.TYPE: CancelTask.model_validate,
+}
 EVENT_READERS: Mapping[str, Callable[[Body], Event]] = {
     TYPE_PREFIX + name: message.model_validate
     for name, message in MESSAGES.items()
@@ -44,6 +47,7 @@ the old one stays here, and makes the new message of the old body."""
 Read = TypeVar("Read", bound=Message)
 
 _SUBMIT = TYPE_PREFIX + SubmitTask.TYPE
+_CANCEL = TYPE_PREFIX + CancelTask.TYPE
 _source_of_worker = lru_cache(maxsize=1_000)(source_of_worker)
 _START = datetime.fromtimestamp(0, UTC)
 
@@ -68,6 +72,10 @@ def encode(message: Message) -> Encoded:
         subject, at = message.task_id, message.at
         event_id = f"{subject}/{message.attempt}.{message.sequence}"
         key, source = subject, _source_of_worker(message.worker_id)
+    elif isinstance(message, CancelTask):
+        subject, at = message.task_id, message.at
+        event_id = f"{subject}/cancel/{rfc3339(at)}"
+        key, source = subject, "/crewline"
     else:
         raise TypeError(f"{type(message).__name__} is no message of ours")
     earlier = message.earlier if isinstance(message, SubmitTask) else Earlier()
@@ -83,6 +91,7 @@ class Codec:
 
     def __init__(self, topics: Topics) -> None:
         self._command_topic = lru_cache(maxsize=10_000)(topics.read_command_topic)
+        self._control = topics.control
 
     def command(self, record: Record) -> SubmitTask | Undecodable | None:
         """The task a record asks for; None for a null value, which asks for nothing."""
@@ -111,10 +120,23 @@ class Codec:
         except Unreadable as error:
             return Undecodable(str(error), as_task_id(attributes.subject or ""))
 
+    def control(self, record: Record) -> CancelTask | Undecodable | None:
+        """What a record of the control topic asks for; None for a null value."""
+        if record.value is None:
+            return None
+        attributes = read_headers(record.headers)
+        try:
+            attributes, body = read_event(record.value, attributes)
+            return _cancel_task(record, attributes, body)
+        except Unreadable as error:
+            return Undecodable(str(error), _subject_or_key(record, attributes))
+
     def any(self, record: Record) -> Message | Undecodable | None:
         """The command or the event in a record, whichever its topic is for."""
         if self._command_topic(record.topic) is not None:
             return self.command(record)
+        if record.topic == self._control:
+            return self.control(record)
         return self.event(record)
 
 
@@ -139,6 +161,8 @@ def _submit_task(
             body["agent"] = topic.agent
         if topic.runtime and body.setdefault("runtime", topic.runtime) is None:
             body["runtime"] = topic.runtime
+        if topic.urgent:
+            body.setdefault("priority", Priority.HIGH)
         if body["agent"] != topic.agent:
             raise Unreadable(f"agent: the body names another than the topic of {topic.agent}")
         if topic.runtime and body["runtime"] != topic.runtime:
@@ -148,6 +172,17 @@ def _submit_task(
     if body.get("submitted_at") is None:
         body["submitted_at"] = _read_time(attributes.time) or _moment(record.timestamp)
     return _read(COMMAND_READERS, attributes.type or _SUBMIT, body)
+
+
+def _cancel_task(record: Record, attributes: Attributes, body: Body) -> CancelTask:
+    body["traceparent"] = attributes.traceparent
+    if body.get("task_id") is None:
+        body["task_id"] = _subject_or_key(record, attributes)
+    if body["task_id"] is None:
+        raise Unreadable("it names no task: the key, or `task_id`, must be a task's id")
+    if body.get("at") is None:
+        body["at"] = _read_time(attributes.time) or _moment(record.timestamp)
+    return _read(CONTROL_READERS, attributes.type or _CANCEL, body)
 
 
 def _read(readers: Mapping[str, Callable[[Body], Read]], kind: str | None, body: Body) -> Read:
@@ -168,8 +203,6 @@ def _summary(error: ValidationError) -> str:
     places = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in errors[:3]]
     return "; ".join(places)[:500]
 
-        if topic.urgent:
-            body.setdefault("priority", Priority.HIGH)
 
 def _told_task_id(record: Record, attributes: Attributes, body: Body) -> TaskId:
     """The id in the body, the subject or the key, else one made of the coordinates.
@@ -184,6 +217,11 @@ def _told_task_id(record: Record, attributes: Attributes, body: Body) -> TaskId:
         or (as_task_id(key) if key != body.get("context_id") else None)
         or derived_task_id(record.topic, record.partition, record.offset)
     )
+
+
+def _subject_or_key(record: Record, attributes: Attributes) -> TaskId | None:
+    key = (record.key or b"").decode("utf-8", "replace")
+    return as_task_id(attributes.subject or "") or as_task_id(key)
 
 
 def _read_time(text: str | None) -> datetime | None:

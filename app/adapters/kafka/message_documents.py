@@ -6,7 +6,7 @@ from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
 from app.adapters.kafka.cloudevents import TYPE_PREFIX
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.messages import Message
 from app.domain.model.vocabulary import MESSAGES
@@ -14,10 +14,12 @@ from app.domain.model.vocabulary import MESSAGES
 Json = dict[str, Any]
 
 PLAIN = "plain"
+PLAIN_CANCEL = "plain-cancel"
 DEAD_LETTER = "dead-letter"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _HEADERS = "CloudEventHeaders"
 _PLAIN = "PlainTask"
+_PLAIN_CANCEL = "PlainCancel"
 
 
 def json_schema(message: type[Message]) -> Json:
@@ -36,7 +38,12 @@ def _in_the_body(schema: Json) -> Json:
 def messages() -> Json:
     """Every message of the AsyncAPI document, by its name there."""
     described: Json = {message.TYPE: _message(message) for message in MESSAGES.values()}
-    return {**described, PLAIN: _plain_message(), DEAD_LETTER: _dead_letter()}
+    return {
+        **described,
+        PLAIN: _plain_message(),
+        PLAIN_CANCEL: _plain_cancel(),
+        DEAD_LETTER: _dead_letter(),
+    }
 
 
 def schemas() -> Json:
@@ -55,6 +62,11 @@ def schemas() -> Json:
         "title": _PLAIN,
         "description": "A task in as few words as possible: what is missing is filled in.",
         "required": ["input"],
+    }
+    found[_PLAIN_CANCEL] = {
+        **{name: part for name, part in found[CancelTask.__name__].items() if name != "required"},
+        "title": _PLAIN_CANCEL,
+        "description": "A cancel in as few words as possible: the key says which task.",
     }
     found[_HEADERS] = _cloudevent_headers()
     return found
@@ -90,6 +102,21 @@ def _plain_message() -> Json:
         "contentType": "application/json",
         "payload": {"$ref": f"#/components/schemas/{_PLAIN}"},
         "examples": [{"name": "smallest", "payload": {"input": "What is Kafka?"}}],
+    }
+
+
+def _plain_cancel() -> Json:
+    return {
+        "name": PLAIN_CANCEL,
+        "title": "A cancel as plain JSON",
+        "summary": "No headers needed, and no field; the key is the task's id.",
+        "description": (
+            "`task_id` is the body's, else `ce_subject` or the key where that is a UUID; `at` is "
+            "`ce_time` or the record's timestamp."
+        ),
+        "contentType": "application/json",
+        "payload": {"$ref": f"#/components/schemas/{_PLAIN_CANCEL}"},
+        "examples": [{"name": "smallest", "payload": {"reason": "changed my mind"}}],
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, get_args
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import ResultEvent, TraceEvent
 from app.domain.model.ids import AgentName, RuntimeName
 from app.domain.model.messages import Message
@@ -103,7 +103,8 @@ class Topics:
     @property
     def feed_pattern(self) -> str:
         """A regular expression of every topic the views are made from."""
-        events = "|".join(re.escape(name) for name in (self.results, self.traces))
+        names = (self.results, self.traces, self.control)
+        events = "|".join(map(re.escape, names))
         return rf"(?:{self.command_pattern})|^(?:{events})$"
 
     def read_command_topic(self, topic: str) -> CommandTopic | None:
@@ -129,6 +130,8 @@ class Topics:
             return self.results
         if type(message) in _TRACES:
             return self.traces
+        if isinstance(message, CancelTask):
+            return self.control
         raise TypeError(f"{type(message).__name__} travels on no topic")
 
     def all(self, agents: Iterable[tuple[str, Iterable[str]]]) -> list[TopicSpec]:

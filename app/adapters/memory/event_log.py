@@ -7,7 +7,7 @@ from typing import get_args
 from zlib import crc32
 
 from app.adapters.memory.delays import MemoryDelays
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.messages import Message
@@ -85,4 +85,6 @@ class MemoryEventLog(EventLog):
         if isinstance(message, Event):
             result = type(message) in _RESULTS
             return self.results_topic if result else f"{self._prefix}.traces", message.task_id
+        if isinstance(message, CancelTask):
+            return self.control_topic, message.task_id
         raise TypeError(f"{type(message).__name__} travels on no topic")

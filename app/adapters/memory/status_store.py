@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import cursor_at, place_of, read_cursor
@@ -29,20 +29,18 @@ class MemoryStatusStore(StatusStore, ViewStore):
     def __init__(self) -> None:
         self._commands: dict[TaskId, SubmitTask] = {}
         self._progress: dict[TaskId, Progress] = {}
+        self._cancels: dict[TaskId, CancelTask] = {}
         self._events: defaultdict[TaskId, dict[_EventKey, Event]] = defaultdict(dict)
         self._offsets: dict[Shard, int] = {}
 
     async def find(self, task_id: TaskId) -> Task | None:
         if task_id not in self._commands and task_id not in self._progress:
             return None
-        return describe(self._commands.get(task_id), self._progress.get(task_id))
+        return self._described(task_id)
 
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
         behind = read_cursor(cursor) if cursor is not None else None
-        known = (
-            describe(self._commands.get(task_id), self._progress.get(task_id))
-            for task_id in self._commands.keys() | self._progress.keys()
-        )
+        known = map(self._described, self._commands.keys() | self._progress.keys())
         found = [task for task in known if _fits(task, wanted)]
         found.sort(key=place_of, reverse=True)
         if behind is not None:
@@ -74,23 +72,37 @@ class MemoryStatusStore(StatusStore, ViewStore):
         for command in update.commands:
             self._commands.setdefault(command.id, command)
         self._progress.update(update.progress)
+        for cancel in update.cancels:
+            known = self._cancels.get(cancel.task_id)
+            if known is None or known.at <= cancel.at:
+                self._cancels[cancel.task_id] = cancel
         for event in update.events:
             key = (event.attempt, event.sequence, event.TYPE)
             self._events[event.task_id].setdefault(key, event)
 
-    async def begin_anew(self) -> Sequence[SubmitTask]:
+    async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         self._offsets.clear()
         for task_id in self._commands.keys() | self._progress.keys():
-            known = describe(self._commands.get(task_id), self._progress.get(task_id))
-            if not known.state.terminal:
+            if not self._described(task_id).state.terminal:
                 self._progress.pop(task_id, None)
                 self._events.pop(task_id, None)
-        waiting = (each for key, each in self._commands.items() if key not in self._progress)
-        return sorted(waiting, key=lambda command: (command.submitted_at, command.id))
+        waiting = {key: each for key, each in self._commands.items() if key not in self._progress}
+        there = waiting.keys() | self._progress.keys()
+        self._cancels = {key: each for key, each in self._cancels.items() if key in there}
+        cancels = (each for key, each in self._cancels.items() if key in waiting)
+        return [
+            *sorted(cancels, key=lambda cancel: (cancel.at, cancel.task_id)),
+            *sorted(waiting.values(), key=lambda command: (command.submitted_at, command.id)),
+        ]
 
     async def clear(self) -> None:
-        for kept in (self._commands, self._progress, self._events, self._offsets):
+        for kept in (self._commands, self._progress, self._cancels, self._events, self._offsets):
             kept.clear()
+
+    def _described(self, task_id: TaskId) -> Task:
+        return describe(
+            self._commands.get(task_id), self._progress.get(task_id), self._cancels.get(task_id)
+        )
 
 
 def _fits(task: Task, wanted: TaskFilter) -> bool:

@@ -3,7 +3,7 @@
 from opentelemetry.util.types import AttributeValue
 
 from app.adapters.otel import names
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.messages import Message
 
@@ -33,4 +33,6 @@ def about(message: Message) -> Attributes:
         found[names.TASK_ID] = message.task_id
         found[names.AGENT] = message.agent
         found[names.ATTEMPT] = message.attempt
+    elif isinstance(message, CancelTask):
+        found[names.TASK_ID] = message.task_id
     return found

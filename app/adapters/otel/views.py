@@ -12,7 +12,7 @@ from app.adapters.otel import names
 from app.adapters.otel.attributes import about, messaging
 from app.adapters.otel.failures import mark_raised
 from app.adapters.otel.w3c import parent_from
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event, Trace
 from app.domain.model.ids import TaskId
 from app.domain.model.messages import Message
@@ -52,7 +52,7 @@ class TracedViewStore(ViewStore):
     async def progress(self, task_ids: Iterable[TaskId]) -> dict[TaskId, Progress]:
         return await self._inner.progress(task_ids)
 
-    async def begin_anew(self) -> Sequence[SubmitTask]:
+    async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         return await self._inner.begin_anew()
 
     async def clear(self) -> None:

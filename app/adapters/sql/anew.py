@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, select, update
 
-from app.adapters.sql.rows import command_of
-from app.adapters.sql.schema import events, labels, offsets, tasks
-from app.domain.model.commands import SubmitTask
+from app.adapters.sql.rows import cancel_of, command_of
+from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.lifecycle import Reason, TaskState
 
 _UNFINISHED = tasks.c.state.in_([state.value for state in TaskState if not state.terminal])
@@ -14,8 +14,8 @@ _COMMANDED = and_(_UNFINISHED, tasks.c.command.is_not(None))
 _UNHEARD_OF = and_(_UNFINISHED, tasks.c.command.is_(None))
 
 
-def begin_anew(views: Connection) -> Sequence[SubmitTask]:
-    """Forget offsets and unfinished runs; return the commands to submit again, oldest first."""
+def begin_anew(views: Connection) -> Sequence[SubmitTask | CancelTask]:
+    """Forget offsets and unfinished runs; return what to ask for again, oldest first."""
     views.execute(delete(offsets))
     for table in (events, labels):
         gone = _UNFINISHED if table is events else _UNHEARD_OF
@@ -33,4 +33,17 @@ def begin_anew(views: Connection) -> Sequence[SubmitTask]:
             progress=None,
         )
     )
-    return [command_of(command, traceparent) for command, traceparent in found]
+    return [
+        *_cancels(views),
+        *(command_of(command, traceparent) for command, traceparent in found),
+    ]
+
+
+def _cancels(views: Connection) -> list[CancelTask]:
+    """Those of tasks that begin once more; what was asked of a task nobody knows is forgotten."""
+    views.execute(delete(cancels).where(cancels.c.task_id.not_in(select(tasks.c.id))))
+    query = select(cancels.c.body).where(
+        cancels.c.task_id.in_(select(tasks.c.id).where(_COMMANDED))
+    )
+    found = views.execute(query.order_by(cancels.c.at, cancels.c.task_id)).all()
+    return [cancel_of(body) for (body,) in found]

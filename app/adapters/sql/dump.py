@@ -5,7 +5,7 @@ import json
 from sqlalchemy import Connection, select
 
 from app.adapters.sql.database import Database
-from app.adapters.sql.schema import events, labels, offsets, tasks
+from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 
 
 async def dump(database: Database) -> list[str]:
@@ -19,6 +19,6 @@ async def dump(database: Database) -> list[str]:
 def _lines(views: Connection) -> list[str]:
     return [
         json.dumps([table.name, *row], ensure_ascii=False)
-        for table in (tasks, labels, events, offsets)
+        for table in (tasks, labels, events, cancels, offsets)
         for row in views.execute(select(table).order_by(*table.primary_key))
     ]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.paging import milliseconds
@@ -49,6 +49,14 @@ class LabelRow(NamedTuple):
     value: str
     created_at: int
     task_id: str
+
+
+class CancelRow(NamedTuple):
+    """A row of `crewline_cancels`, in the order of its columns."""
+
+    task_id: str
+    at: int
+    body: str
 
 
 def command_row(command: SubmitTask) -> TaskRow:
@@ -104,15 +112,27 @@ def event_row(event: Event) -> EventRow:
     )
 
 
-def task_of(command: str | None, traceparent: str | None, progress: str | None) -> Task:
-    """The task that a row's two halves amount to."""
+def cancel_row(cancel: CancelTask) -> CancelRow:
+    body = cancel.model_dump_json(by_alias=True)
+    return CancelRow(cancel.task_id, milliseconds(cancel.at), body)
+
+
+def task_of(
+    command: str | None, traceparent: str | None, progress: str | None, cancel: str | None
+) -> Task:
+    """The task that a row's two halves, and what was asked of it, amount to."""
     asked = command_of(command, traceparent) if command else None
-    return describe(asked, progress_of(progress) if progress else None)
+    told = progress_of(progress) if progress else None
+    return describe(asked, told, cancel_of(cancel) if cancel else None)
 
 
 def command_of(command: str, traceparent: str | None) -> SubmitTask:
     asked = SubmitTask.model_validate_json(command)
     return asked.model_copy(update={"traceparent": traceparent}) if traceparent else asked
+
+
+def cancel_of(body: str) -> CancelTask:
+    return CancelTask.model_validate_json(body)
 
 
 def progress_of(text: str) -> Progress:

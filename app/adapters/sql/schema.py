@@ -76,6 +76,18 @@ events = Table(
 """Keyed by type too: each type lives in one topic, so what the first one is does not depend
 on which topic was read first, and the ending of a repeated run is never taken for a repeat."""
 
+cancels = Table(
+    "crewline_cancels",
+    metadata,
+    Column("task_id", PLAIN, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    PrimaryKeyConstraint("task_id", name="crewline_cancels_pkey"),
+    sqlite_with_rowid=False,
+)
+"""The latest request to cancel each task. A table of its own: such a request may come before
+anything else is known of its task, and then there is no task yet to read or to list."""
+
 offsets = Table(
     "crewline_offsets",
     metadata,

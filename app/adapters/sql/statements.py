@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Dialect, Executable, bindparam, case, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.adapters.sql.schema import events, labels, offsets, tasks
+from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Statements:
     write_tasks: str
     add_events: str
     add_labels: str
+    write_cancels: str
     add_offsets: str
     move_offsets: str
     """Takes the next offset, then topic and partition."""
@@ -35,6 +36,7 @@ def statements_for(dialect: Dialect) -> Statements:
         write_tasks=_text(_write_tasks(insert(tasks)), dialect, tasks.c.keys()),
         add_events=_text(insert(events).on_conflict_do_nothing(), dialect, events.c.keys()),
         add_labels=_text(insert(labels).on_conflict_do_nothing(), dialect, labels.c.keys()),
+        write_cancels=_text(_write_cancels(insert(cancels)), dialect, cancels.c.keys()),
         add_offsets=_text(insert(offsets).on_conflict_do_nothing(), dialect, offsets.c.keys()),
         move_offsets=_text(move, dialect, ["to", "of_topic", "of_partition"]),
     )
@@ -55,6 +57,15 @@ def _write_tasks(insert: postgresql.Insert | sqlite.Insert) -> Executable:
         for name in ("state", "reason", "updated_at", "progress")
     }
     return insert.on_conflict_do_update(index_elements=["id"], set_={**keep_first, **take_latest})
+
+
+def _write_cancels(insert: postgresql.Insert | sqlite.Insert) -> Executable:
+    new = insert.excluded
+    return insert.on_conflict_do_update(
+        index_elements=["task_id"],
+        set_={"at": new.at, "body": new.body},
+        where=cancels.c.at <= new.at,
+    )
 
 
 def _text(statement: Executable, dialect: Dialect, parameters: list[str]) -> str:

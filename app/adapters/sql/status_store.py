@@ -7,15 +7,16 @@ from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_
 
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import event_of, plain, task_of
-from app.adapters.sql.schema import events, labels, offsets, tasks
+from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task
 from app.ports.status_store import Page, StatusStore, TaskFilter
 
-_HALVES = (tasks.c.command, tasks.c.traceparent, tasks.c.progress)
-_FIND = select(*_HALVES).where(tasks.c.id == bindparam("task_id"))
+_CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
+_KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
+_FIND = select(*_KNOWN).where(tasks.c.id == bindparam("task_id"))
 
 
 class SqlStatusStore(StatusStore):
@@ -52,7 +53,7 @@ class SqlStatusStore(StatusStore):
 
 def _newest_first(wanted: TaskFilter, behind: Place | None) -> Select[Any]:
     """The query follows the index of the first label, where one is asked for, else the tasks'."""
-    query = select(*_HALVES).where(*_conditions(wanted))
+    query = select(*_KNOWN).where(*_conditions(wanted))
     place = (tasks.c.created_at, tasks.c.id)
     for number, (key, value) in enumerate(wanted.labels.items()):
         label = labels.alias(f"label_{number}")

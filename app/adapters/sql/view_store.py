@@ -1,8 +1,8 @@
 """The views as the projector keeps them: rows and offsets move together or not at all.
 
 Several projectors may write at once, so every transaction takes its locks in the same order:
-offsets, tasks, labels, events, each sorted by key. Two of them may write the same task, one its
-command and one its progress; each fills only its own columns.
+offsets, tasks, labels, events, cancels, each sorted by key. Two of them may write the same task,
+one its command and one its progress; each fills only its own columns.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,15 +15,16 @@ from app.adapters.sql.database import Database
 from app.adapters.sql.rows import (
     LabelRow,
     TaskRow,
+    cancel_row,
     command_row,
     event_row,
     label_rows,
     progress_of,
     progress_row,
 )
-from app.adapters.sql.schema import events, labels, offsets, tasks
+from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 from app.adapters.sql.statements import Statements, statements_for
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.ids import TaskId
 from app.domain.model.progress import Progress
 from app.ports.event_log import Offsets, Shard
@@ -56,7 +57,7 @@ class SqlViewStore(ViewStore):
     async def clear(self) -> None:
         await self._database.write(_clear)
 
-    async def begin_anew(self) -> Sequence[SubmitTask]:
+    async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         return await self._database.write(begin_anew)
 
 
@@ -77,10 +78,12 @@ def _save(views: Connection, statements: Statements, update: ViewUpdate) -> None
     _run(views, statements.add_labels, _new_labels(views, commands, rows))
     told = sorted(map(event_row, update.events), key=lambda row: row[:4])
     _run(views, statements.add_events, told)
+    asked = sorted(map(cancel_row, update.cancels), key=lambda row: row.task_id)
+    _run(views, statements.write_cancels, asked)
 
 
 def _clear(views: Connection) -> None:
-    for table in (offsets, tasks, labels, events):
+    for table in (offsets, tasks, labels, events, cancels):
         views.execute(delete(table))
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from app.domain.model.commands import Input, SubmitTask
+from app.domain.model.commands import CancelTask, Input, SubmitTask
 from app.domain.model.events import InputRequest, Result, TaskError, Usage
 from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason, TaskState
@@ -61,8 +61,26 @@ class Task(BaseModel):
     sequence: int
 
 
-def describe(command: SubmitTask | None, progress: Progress | None) -> Task:
-    """The task that a command and its progress amount to; one may not have been seen yet."""
+def describe(
+    command: SubmitTask | None, progress: Progress | None, cancel: CancelTask | None = None
+) -> Task:
+    """The task that a command and its progress amount to; one may not have been seen yet.
+
+    Until it has ended, a task somebody wants to be canceled says so.
+    """
+    task = _described(command, progress)
+    return task if cancel is None else canceling(task, cancel)
+
+
+def canceling(task: Task, cancel: CancelTask) -> Task:
+    """The task while it is being stopped; one that has ended stays as it ended."""
+    if task.state.terminal:
+        return task
+    updated_at = max(task.updated_at, cancel.at)
+    return task.model_copy(update={"reason": Reason.CANCELING, "updated_at": updated_at})
+
+
+def _described(command: SubmitTask | None, progress: Progress | None) -> Task:
     if command is not None:
         task_id, agent, created_at = command.id, command.agent, command.submitted_at
     elif progress is not None:
@@ -87,6 +105,7 @@ def describe(command: SubmitTask | None, progress: Progress | None) -> Task:
         parameters=command.parameters if command else {},
         context_id=command.context_id if command else None,
         labels=command.labels if command else {},
+        priority=command.priority if command else Priority.NORMAL,
         result=ending.result if ending else None,
         error=latest.error,
         input_request=None if isinstance(latest, Ending) else latest.input_request,
@@ -105,7 +124,6 @@ def describe(command: SubmitTask | None, progress: Progress | None) -> Task:
 
 def carried_on(task: Task, progress: Progress) -> Task:
     """A task just accepted, with all that has been told of it since."""
-        priority=command.priority if command else Priority.NORMAL,
     told = describe(None, progress)
     kept = {name: getattr(task, name) for name in _OF_THE_COMMAND}
     return told.model_copy(

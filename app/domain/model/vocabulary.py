@@ -1,6 +1,6 @@
 """Every message there is, by the name it has on the wire and in the views."""
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import (
     TaskCanceled,
     TaskCompleted,
@@ -23,6 +23,7 @@ MESSAGES: dict[str, type[Message]] = {
     message.TYPE: message
     for message in (
         SubmitTask,
+        CancelTask,
         TaskStarted,
         TaskProgressed,
         TaskRetryScheduled,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
 from app.domain.model.progress import Progress, fold
@@ -44,6 +44,7 @@ class ProjectStatus:
 
     async def _fold(self, batch: Batch) -> ViewUpdate:
         commands: dict[TaskId, SubmitTask] = {}
+        cancels: list[CancelTask] = []
         events: list[Event] = []
         results: defaultdict[TaskId, list[tuple[ResultEvent, int]]] = defaultdict(list)
         for record in batch.records:
@@ -54,6 +55,8 @@ class ProjectStatus:
                 events.append(message)
                 if isinstance(message, ResultEvent):
                     results[message.task_id].append((message, record.offset))
+            elif isinstance(message, CancelTask):
+                cancels.append(message)
         stored = await self.views.progress(results)
         return ViewUpdate(
             commands=list(commands.values()),
@@ -63,6 +66,7 @@ class ProjectStatus:
             events=events,
             before=batch.before,
             after=batch.after,
+            cancels=cancels,
         )
 
 
