@@ -102,6 +102,7 @@ def test_everything_that_was_typed_is_handed_in() -> None:
         *("--param", "depth=3", "--param", "tone=dry", "--param", "a=b=c", "--label", "team=x"),
         *("--runtime", "rules", "--model", "openai:x", "--context-id", "c-1"),
         *("--timeout", "60", "--idempotency-key", "k-1"),
+        *("--budget", "tokens=5000", "--budget", "cost_usd=0.5"),
     )
     made = json.loads(done.stdout)
     assert made["key"] == "k-1"
@@ -114,6 +115,7 @@ def test_everything_that_was_typed_is_handed_in() -> None:
         "model": "openai:x",
         "context_id": "c-1",
         "timeout_seconds": 60.0,
+        "budget": {"tokens": 5_000, "cost_usd": 0.5},
         "id": RUNNING,
     }
 

@@ -9,6 +9,7 @@ import pytest
 from app.entrypoints.cli.artifacts import safe_path
 from app.entrypoints.cli.asking import (
     FOREVER,
+    budget,
     pairs,
     parameters,
     task_input,
@@ -44,6 +45,13 @@ def test_waiting_is_for_so_long_or_as_long_as_it_takes() -> None:
         with pytest.raises(CommandFailed) as caught:
             wait_seconds(nonsense)
         assert caught.value.code is Exit.USAGE
+
+
+def test_a_budget_is_made_of_numbers() -> None:
+    assert budget(["tokens=5000", "cost_usd=0.5"]) == {"tokens": 5_000, "cost_usd": 0.5}
+    for wrong in ("tokens=many", "tokens=true", "tokens"):
+        with pytest.raises(CommandFailed, match="--budget"):
+            budget([wrong])
 
 
 def test_parameters_are_json_where_they_can_be() -> None:

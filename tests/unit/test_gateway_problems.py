@@ -106,6 +106,10 @@ async def test_unusual_json_is_accepted(client: httpx.AsyncClient, body: bytes) 
         ({"input": "x", "expires_at": "soon"}, "/expires_at", "must be a valid datetime"),
         ({"input": "x", "model": "gpt"}, "/model", "provider:name"),
         ({"input": ""}, "/input", "must not be empty"),
+        ({"input": "x", "budget": 5}, "/budget", "must be a JSON object"),
+        ({"input": "x", "budget": {"tokens": 0}}, "/budget/tokens", "greater than 0"),
+        ({"input": "x", "budget": {"token": 5}}, "/budget/token", "did you mean 'tokens'?"),
+        ({"input": "x", "budget": {"days": 5}}, "/budget/days", "tokens, model_calls, cost_usd"),
     ],
 )
 async def test_what_does_not_fit_is_said_where_it_stands(

@@ -94,6 +94,15 @@ def parameters(given: list[str]) -> dict[str, Any]:
     return {name: _json_or_text(value) for name, value in pairs("--param", given).items()}
 
 
+def budget(given: list[str]) -> dict[str, Any]:
+    """Limits, each a number; the gateway knows which there are."""
+    found = {name: _json_or_text(value) for name, value in pairs("--budget", given).items()}
+    for name, value in found.items():
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise CommandFailed(f"--budget: {name}={value} must be a number", Exit.USAGE)
+    return found
+
+
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value, parse_constant=lambda _: value)

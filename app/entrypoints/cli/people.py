@@ -75,6 +75,12 @@ def submit(
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long one run may take.")
     ] = None,
+    budget: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="What it may spend: tokens, model_calls, cost_usd."
+        ),
+    ] = None,
     task_id: Annotated[
         str | None, typer.Option("--id", metavar="UUID", help="Its id, chosen by you.")
     ] = None,
@@ -99,6 +105,7 @@ def submit(
                 "model": model,
                 "context_id": context_id,
                 "timeout_seconds": timeout,
+                "budget": asking.budget(budget or []),
                 "id": task_id,
             },
             idempotency_key=idempotency_key,

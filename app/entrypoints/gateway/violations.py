@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from app.domain.model.budgets import StrictBudget
 from app.entrypoints.gateway.problems import Violation
 
 _OF_KIND = {
@@ -13,6 +14,7 @@ _OF_KIND = {
     "dict_type": "must be an object",
     "uuid_parsing": "must be a UUID",
 }
+_KNOWN_INSIDE = {"budget": tuple(StrictBudget.model_fields)}
 IN_WORDS = {
     "input": "must be a text or an object",
     "id": "must be a UUID, such as 0192f0c1-7b2a-7c3d-8e4f-5a6b7c8d9e0f",
@@ -56,7 +58,8 @@ def _misspelt_first(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, An
 def _detail(error: Mapping[str, Any], place: tuple[str, ...], known: Iterable[str]) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
-        return _unknown(place[-1], list(known))
+        inside = _KNOWN_INSIDE.get(place[0], known) if len(place) > 1 else known
+        return _unknown(place[-1], list(inside))
     if kind != "missing" and place and place[0] in IN_WORDS:
         return IN_WORDS[place[0]]
     if kind in _OF_KIND:
