@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from app.adapters.memory.event_log import MemoryEventLog
+from app.adapters.memory.slots import Slots
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.ports.event_log import Recorded, Shard
@@ -44,9 +45,9 @@ class MemoryTasks:
 
 
 class MemoryTaskQueue(TaskQueue):
-    def __init__(self, tasks: MemoryTasks, slots: int = 16) -> None:
+    def __init__(self, tasks: MemoryTasks, slots: int = 16, *, urgent_slots: int = 0) -> None:
         self._tasks = tasks
-        self._slots = asyncio.Semaphore(slots)
+        self._slots = Slots(slots, urgent=urgent_slots)
         self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._taken_over = dict(tasks.log.ends())
         self._lost = asyncio.Event()
@@ -86,7 +87,7 @@ class MemoryTaskQueue(TaskQueue):
         entry = self._tasks.entries[record.shard, record.offset]
         async with self._lanes[command.context_id or command.id]:
             while not entry.done:
-                async with self._slots:
+                async with self._slots.one(command.priority):
                     entry.attempts += 1
                     again = await self._run(self._delivery(command, record, entry), handle, entry)
                 if not entry.done:
