@@ -14,8 +14,11 @@ from aiokafka.errors import KafkaError
 
 from app.adapters.kafka.group_offsets import GroupOffsets
 from app.adapters.kafka.offsets import Snapshot
+from app.domain.model.lifecycle import TaskState
 from tests.chaos.history import Commit, History, Seen
 from tests.chaos.partitions import are_commands, partitions_of
+
+ENDINGS = frozenset(state.value for state in TaskState if state.terminal)
 
 
 @dataclass(slots=True)
@@ -26,6 +29,11 @@ class Watcher:
     history: History
     chance: random.Random
     _last: dict[str, tuple[object, ...]] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> set[str]:
+        """The tasks it has seen end."""
+        return {task_id for task_id, news in self._last.items() if news[0] in ENDINGS}
 
     async def run(self, accepted: Sequence[Sequence[str]], stop: asyncio.Event) -> None:
         """Look at the newest tasks, and at some that were accepted, until stopped."""

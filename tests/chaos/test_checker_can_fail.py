@@ -1,0 +1,89 @@
+"""Take one guard away, and the checker says so: a check that cannot fail proves nothing.
+
+The processes are real and so is Kafka; only what `tests/chaos/guards.py` takes away is missing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.checks import check
+from tests.chaos.findings import Promise
+from tests.chaos.fleet import Fleet, Size
+from tests.chaos.guards import WITHOUT
+from tests.chaos.history import History
+from tests.chaos.ledger import read_ledger
+from tests.chaos.stage import HISTORY, Rates, Stage, staged
+from tests.chaos.storing import sqlite_in
+from tests.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+
+Happens = Callable[[Stage], Awaitable[None]]
+
+
+async def crash_in_the_middle(stage: Stage) -> None:
+    """The worker dies with tasks in hand."""
+    await some_end(stage)
+    await until(lambda: in_hand(stage) > 3, 30)
+    await stage.fleet.kill("worker-1")
+    stage.fleet.start("worker-1")
+    await some_end(stage)
+
+
+async def old_records_again(stage: Stage) -> None:
+    """Tasks that clients have seen end are sent once more."""
+    await some_end(stage)
+    ended = stage.watcher.ended
+    stage.producers.sent = [sent for sent in stage.producers.sent if sent.task_id in ended]
+    before = len(read_ledger(stage.fleet.folder).runs)
+    await asyncio.sleep(1)  # the time a worker is given to look an ending up
+    await stage.producers.replay(10)
+    await until(lambda: len(read_ledger(stage.fleet.folder).runs) > before + 20, 30)
+
+
+async def some_end(stage: Stage) -> None:
+    """A client sees ten more tasks end."""
+    before = len(stage.watcher.ended)
+    await until(lambda: len(stage.watcher.ended) >= before + 10, 60)
+
+
+def in_hand(stage: Stage) -> int:
+    runs = read_ledger(stage.fleet.folder).runs
+    return sum(1 if run.what == "began" else -1 for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("without", "happens", "broken"),
+    [
+        ("commit-after-result", crash_in_the_middle, {Promise.ENDS, Promise.COMMITTED}),
+        ("dedupe", old_records_again, {Promise.NOT_AGAIN}),
+        ("rows", some_end, {Promise.TOLD_ALIKE, Promise.REBUILT}),
+        ("dedupe,first-ending", old_records_again, {Promise.STAYS_ENDED, Promise.TOLD_ALIKE}),
+    ],
+)
+async def test_the_checker_finds_what_happens_without(
+    without: str,
+    happens: Happens,
+    broken: set[Promise],
+    kafka: str,
+    topic_prefix: str,
+    tmp_path: Path,
+) -> None:
+    with History(tmp_path / HISTORY) as history:
+        fleet = Fleet(
+            tmp_path,
+            kafka,
+            topic_prefix,
+            sqlite_in(tmp_path),
+            history,
+            Size(gateways=1, workers=1, projectors=1),
+            {WITHOUT: without},
+        )
+        async with staged(fleet, history, seed=1, rates=Rates(http=5, kafka=5)) as stage:
+            await stage.play(happens(stage))
+            await stage.quiet(patience=30)
+            found = check(await stage.evidence())
+    assert {finding.promise for finding in found} >= broken
