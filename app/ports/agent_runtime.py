@@ -1,7 +1,9 @@
 """Runs one task with an agent."""
 
+import asyncio
 from abc import abstractmethod
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
@@ -37,6 +39,25 @@ class TaskInput:
         return "\n".join(f"{name}: {value}" for name, value in self.input.items())
 
 
+class StopReason(StrEnum):
+    """Why a run is to stop."""
+
+    CANCELED = "canceled"
+    DEADLINE_EXCEEDED = "deadline-exceeded"
+    LOST = "lost"
+    """Another worker may run the task by now."""
+    DRAINING = "draining"
+    """The worker ends, or gives the task away; it runs again."""
+
+
+class RunStopped(asyncio.CancelledError):
+    """The run is over for its worker: let it pass, as any cancellation."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(f"the run is stopped: {reason}")
+        self.reason = reason
+
+
 class RunContext(Protocol):
     """What a run may tell and ask of Crewline while it goes on. Call it on the event loop only."""
 
@@ -48,11 +69,19 @@ class RunContext(Protocol):
     @property
     @abstractmethod
     def canceled(self) -> bool:
-        """Whether the run has been asked to stop."""
+        """Whether the run has been asked to stop. Look right before each effect on the world."""
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why it has been asked to stop."""
+        return StopReason.CANCELED if self.canceled else None
 
     @abstractmethod
     def idempotency_key(self, step: str) -> str:
-        """A key that is the same for this task and step in every attempt."""
+        """A key that is the same for this task and step in every attempt.
+
+        Raises `RunStopped` where another worker may run the task by now.
+        """
 
     @abstractmethod
     async def report(self, message: str, progress: float | None = None) -> None:

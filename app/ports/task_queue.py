@@ -2,12 +2,13 @@
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
+from app.domain.model.fleet import Backlog
 from app.domain.model.ids import TaskId
 
 
@@ -18,6 +19,10 @@ class Undecodable:
     detail: str
     task_id: TaskId | None = None
     agent: str | None = None
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,13 @@ class Delivery:
     redelivered: bool
     """Whether an earlier owner of the queue may have run it already."""
     lost: asyncio.Event
-    """Set when the message has been given to another worker: whoever runs it should stop."""
+    """Set when the message has been given to another worker: nothing acknowledges it here."""
     failures: int = 0
     """Earlier runs after which the handler asked for another one, by `Again`."""
     interrupted: int = 0
     """Earlier runs of which nothing is known but that their worker died."""
+    over: Callable[[], bool] = _never
+    """Asked right before others can see what a run does: whether somebody else may run it."""
 
 
 class Again(Exception):
@@ -44,14 +51,46 @@ class Again(Exception):
     Its slot is free meanwhile; what waits behind it in its conversation goes on waiting.
     """
 
-    def __init__(self, seconds: float, sooner: asyncio.Event | None = None) -> None:
+    def __init__(
+        self, seconds: float, sooner: asyncio.Event | None = None, *, counted: bool = True
+    ) -> None:
+        """Where it is not `counted`, this was no run: neither an attempt nor a failure."""
         super().__init__(f"again in {seconds:g} s")
+        self.counted = counted
         self.seconds = seconds
         self.sooner = sooner
         """Where it is set before that time, the delivery comes at once."""
 
 
 Handle = Callable[[Delivery], Awaitable[None]]
+
+
+class Ownership(Protocol):
+    """Hears when tasks move from worker to worker, and decides about those that run."""
+
+    @abstractmethod
+    async def handing_over(self) -> None:
+        """Called before anything of ours may be given to another worker; it waits for us."""
+
+    @abstractmethod
+    def taken_over(self) -> None:
+        """It is settled what is ours; what is not, has been told so by its `lost`."""
+
+    @property
+    @abstractmethod
+    def may_finish(self) -> bool:
+        """Whether what runs here of what was lost goes on; else it is stopped."""
+
+
+class Backlogs(Protocol):
+    """Tells what waits for a worker."""
+
+    @abstractmethod
+    async def backlog(self) -> Sequence[Backlog]:
+        """What is ours of each topic, and how much of it has not been started.
+
+        Raises `LogUnavailable`.
+        """
 
 
 class TaskQueue(Protocol):

@@ -11,7 +11,7 @@ from app.domain.model.errors import PlatformError, RunFailed, Unavailable
 from app.domain.model.events import Result, TaskError
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.run_context import Run
-from app.ports.agent_runtime import AgentRuntime, TaskInput
+from app.ports.agent_runtime import AgentRuntime, StopReason, TaskInput
 
 _GRACE = 10.0
 """Seconds after which work that was asked to stop and has not is said to be so."""
@@ -87,7 +87,8 @@ async def _within(
         )
         if working.done():
             return working.result()
-        await _stop(run, working)
+        why = StopReason.CANCELED if cancel.is_set() else StopReason.DEADLINE_EXCEEDED
+        await _stop(run, working, why)
         if working.done() and not working.cancelled() and not working.exception():
             return working.result()  # it was done while it was told to stop
         if cancel.is_set():
@@ -98,13 +99,13 @@ async def _within(
     finally:
         canceling.cancel()
         if not working.done():  # our own end: the delivery is lost, or the worker stops
-            run.stopping = True
+            run.stopping = StopReason.DRAINING
             working.cancel()
             await asyncio.wait({working})
 
 
-async def _stop(run: Run, working: "asyncio.Future[Result]") -> None:
-    run.stopping = True
+async def _stop(run: Run, working: "asyncio.Future[Result]", why: StopReason) -> None:
+    run.stopping = why
     working.cancel()
     await asyncio.wait({working}, timeout=_GRACE)
     if not working.done():

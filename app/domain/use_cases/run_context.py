@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -20,7 +20,13 @@ from app.domain.model.events import (
     Usage,
 )
 from app.domain.model.ids import TaskId, WorkerId, derived_task_id
-from app.ports.agent_runtime import ActivityId, ActivityKind, RunContext
+from app.ports.agent_runtime import (
+    ActivityId,
+    ActivityKind,
+    RunContext,
+    RunStopped,
+    StopReason,
+)
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog, LogUnavailable
 from app.ports.tracing import RunTracer
@@ -53,13 +59,16 @@ class Run(RunContext):
         log: EventLog,
         clock: Clock,
         tracer: RunTracer,
+        over: Callable[[], bool] = bool,
     ) -> None:
+        """`over` says whether the run has to leave the task to another worker."""
         self._command = command
         self._attempt = attempt
         self._worker_id = worker_id
         self._log = log
         self._clock = clock
         self._tracer = tracer
+        self._over = over
         self._sequence = 0
         self._unacknowledged: deque[tuple[Event, Awaitable[None] | None]] = deque()
         """What was told, with None where the log has not even taken it yet."""
@@ -68,7 +77,7 @@ class Run(RunContext):
         self._tokens_of: ActivityId | None = None
         self._tokens_since = 0.0
         self.usage = Usage()
-        self.stopping = False
+        self.stopping: StopReason | None = None
         """Set when the run is asked to stop."""
         self.ended = False
         """Set when the task's end has been told."""
@@ -81,9 +90,14 @@ class Run(RunContext):
 
     @property
     def canceled(self) -> bool:
-        return self.stopping
+        return self.stop_reason is not None
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        return StopReason.LOST if self._over() else self.stopping
 
     def idempotency_key(self, step: str) -> str:
+        self._refuse_if_over()
         return derived_task_id("step", self._command.id, step)
 
     async def report(self, message: str, progress: float | None = None) -> None:
@@ -162,7 +176,9 @@ class Run(RunContext):
         """Append the run's next event; it is on its way when this returns, not yet durable.
 
         A log that is away takes it later: what the run does need not be done again for that.
+        Raises `RunStopped` where another worker may run the task by now.
         """
+        self._refuse_if_over()
         event = event_type.model_validate(
             {
                 "task_id": self._command.id,
@@ -208,6 +224,10 @@ class Run(RunContext):
                     waiting.popleft()
         finally:  # cut off by a deadline, say: the rest is still to be acknowledged
             self._unacknowledged.extendleft(reversed(waiting))
+
+    def _refuse_if_over(self) -> None:
+        if self._over():
+            raise RunStopped(StopReason.LOST)
 
     async def _step(
         self, activity: ActivityId, step: _Activity, phase: str, **fields: object

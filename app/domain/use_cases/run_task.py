@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
@@ -26,6 +27,8 @@ from app.ports.status_store import StatusStore
 from app.ports.task_queue import Again, Delivery, Undecodable
 from app.ports.tracing import RunTracer, Tracing
 
+_SHORTEST_DELAY = timedelta(milliseconds=500)
+
 
 @dataclass(frozen=True, slots=True)
 class RunTaskHandler:
@@ -46,6 +49,8 @@ class RunTaskHandler:
     cancellations: Cancellations = field(default_factory=Cancellations)
     poison_after: int = 3
     """Runs that end with the process of their worker, after which there is no other."""
+    hold_seconds: float = 30.0
+    """The longest wait for a next run that is spent here, and not with the delays."""
 
     async def __call__(self, delivery: Delivery) -> None:
         content = delivery.content
@@ -66,7 +71,7 @@ class RunTaskHandler:
 
     @property
     def _settle(self) -> SettleAttempt:
-        return SettleAttempt(self.dead_letters, self.delays, self.clock)
+        return SettleAttempt(self.dead_letters, self.delays, self.clock, self.hold_seconds)
 
     @property
     def _refusing(self) -> RefuseMessage:
@@ -101,6 +106,7 @@ class RunTaskHandler:
             log=self.log,
             clock=self.clock,
             tracer=tracer,
+            over=delivery.over,
         )
         cancel = self.cancellations.awaited(command.id)
         wait = None
@@ -120,7 +126,9 @@ class RunTaskHandler:
             late = TaskError(code="expired", message="it was not started before it expired")
             await run.tell(TaskRejected, error=late, reason=Reason.EXPIRED)
         elif command.not_before is not None and command.not_before > now:
-            await self.delays.put(command, command.not_before)
+            # not at once: their clock may be ahead of ours, and would send it back again and again
+            soonest = now + _SHORTEST_DELAY
+            await self.delays.put(command, max(command.not_before, soonest))
         else:
             return False
         return True

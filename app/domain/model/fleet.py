@@ -1,0 +1,69 @@
+"""What a worker says of itself, every few seconds and whenever what it runs has changed."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from app.domain.model.ids import AgentNameField, RuntimeNameField, TaskIdField, WorkerIdField
+from app.domain.model.messages import Message, Timestamp, Value
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Place(Value):
+    """Where a message stands in the log."""
+
+    topic: str
+    partition: Count
+    offset: Count
+
+
+class TaskInHand(Value):
+    """A task that a worker runs."""
+
+    task_id: TaskIdField
+    agent: AgentNameField
+    attempt: Annotated[int, Field(ge=1)]
+    started_at: Timestamp
+    place: Place
+    """Of the message that asks for it."""
+
+
+class Backlog(Value):
+    """What a worker owns of a topic, and how much of that waits."""
+
+    topic: str
+    partitions: tuple[Count, ...]
+    lag: Count
+    """Messages in them that have not been started."""
+    oldest_waiting_at: Timestamp | None = None
+    """When the oldest of them came, of those that have been fetched."""
+
+
+class WorkerHeartbeat(Message):
+    """A worker lives and has this in hand; the last one says `stopped`.
+
+    For `lease_seconds` after it was heard, no other worker runs a task that it lists.
+    """
+
+    TYPE: ClassVar[str] = "worker.heartbeat.v1"
+
+    worker_id: WorkerIdField
+    instance: Annotated[str, Field(min_length=1, max_length=64)]
+    """Another one for each start of a worker."""
+    number: Annotated[int, Field(ge=1)]
+    """Counts the heartbeats of this instance."""
+    state: Literal["working", "draining", "stopped"] = "working"
+    version: str
+    agents: tuple[AgentNameField, ...] = ()
+    """Those it can run."""
+    runtimes: tuple[RuntimeNameField, ...] = ()
+    slots: Annotated[int, Field(ge=1)]
+    running: tuple[TaskInHand, ...] = ()
+    finished: tuple[Place, ...] = ()
+    """Messages it dealt with lately after it had lost them to another worker."""
+    topics: tuple[Backlog, ...] = ()
+    started_at: Timestamp
+    at: Timestamp
+    interval_seconds: Annotated[float, Field(gt=0)]
+    lease_seconds: Annotated[float, Field(gt=0)]

@@ -1,0 +1,155 @@
+"""What one listener knows of the workers: who lives, what each has in hand, what each has done.
+
+Nobody's wall clock is trusted for who may run what: a lease begins when a heartbeat is heard, by
+the listener's own clock, and so never ends before the sender thinks it does.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.domain.model.fleet import Place, WorkerHeartbeat
+from app.domain.model.ids import TaskId, WorkerId
+from app.ports.fleet import Gone, Heard
+
+Monotonic = Callable[[], float]
+"""Seconds of a clock that nobody sets, and that also runs while the machine sleeps."""
+Health = Literal["healthy", "stale", "stopped"]
+
+_REMEMBERED = 10_000
+_STOPPED_SHOWN = 3_600.0
+"""Seconds for which a worker that said goodbye is still shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker by its last heartbeat."""
+
+    heartbeat: WorkerHeartbeat
+    tasks: frozenset[TaskId]
+    heard_at: float
+    aged: float
+    """How old the heartbeat was when it was heard, by the wall clocks of both."""
+
+    def age(self, now: float) -> float:
+        return now - self.heard_at + self.aged
+
+    def lease_left(self, now: float) -> float:
+        """Seconds for which nobody else may run what it lists; none of one that has stopped."""
+        if self.heartbeat.state == "stopped":
+            return 0.0
+        return max(0.0, self.heard_at + self.heartbeat.lease_seconds - now)
+
+    def health(self, now: float) -> Health:
+        if self.heartbeat.state == "stopped":
+            return "stopped"
+        return "healthy" if self.age(now) <= self.heartbeat.lease_seconds else "stale"
+
+
+class Fleet:
+    def __init__(self, monotonic: Monotonic, wall: Callable[[], datetime]) -> None:
+        self._monotonic = monotonic
+        self._wall = wall
+        self._members: dict[WorkerId, Member] = {}
+        self._finished: OrderedDict[Place, None] = OrderedDict()
+        self._released: dict[TaskId, asyncio.Event] = {}
+        self._changed = asyncio.Condition()
+        self.in_touch_at: float | None = None
+        """When we last knew that nothing escaped us; None before the first word."""
+
+    async def hear(self, heard: Heard) -> None:
+        """Note a word; repeats are harmless."""
+        now = self._monotonic()
+        if isinstance(heard.word, Gone):
+            self._forget(heard.word.worker_id)
+        else:
+            self._note(heard.word, now, live=heard.live)
+        self.in_touch(now)
+        self._release()
+        async with self._changed:
+            self._changed.notify_all()
+
+    def in_touch(self, at: float) -> None:
+        """Nothing that was said before `at` has escaped us."""
+        self.in_touch_at = max(at, self.in_touch_at or at)
+
+    def members(self) -> Sequence[Member]:
+        """Everybody there is a word of, by name."""
+        now = self._monotonic()
+        return [
+            member
+            for _, member in sorted(self._members.items())
+            if member.heartbeat.state != "stopped" or member.age(now) < _STOPPED_SHOWN
+        ]
+
+    def member(self, worker_id: WorkerId) -> Member | None:
+        return self._members.get(worker_id)
+
+    def holder(self, task_id: TaskId, asking: WorkerId) -> Member | None:
+        """The other worker that lists this task, whether or not its lease has run out.
+
+        An earlier instance of the asking worker is none: it has ended, or we had not its name.
+        """
+        holders = [
+            member
+            for worker_id, member in self._members.items()
+            if task_id in member.tasks and worker_id != asking
+        ]
+        return max(holders, key=lambda member: member.heard_at, default=None)
+
+    def has_finished(self, place: Place) -> bool:
+        """Whether a worker dealt with this message after it had lost it."""
+        return place in self._finished
+
+    def released(self, task_id: TaskId) -> asyncio.Event:
+        """Set as soon as no worker lists this task any more."""
+        event = self._released.setdefault(task_id, asyncio.Event())
+        self._release()
+        return event
+
+    async def until_heard(self, worker_id: WorkerId, instance: str, number: int) -> None:
+        """Return once we have heard what this instance said, and so all that was said before."""
+
+        def heard() -> bool:
+            member = self._members.get(worker_id)
+            return (
+                member is not None
+                and member.heartbeat.instance == instance
+                and member.heartbeat.number >= number
+            )
+
+        async with self._changed:
+            await self._changed.wait_for(heard)
+
+    def _note(self, heartbeat: WorkerHeartbeat, now: float, *, live: bool) -> None:
+        known = self._members.get(heartbeat.worker_id)
+        if (
+            known
+            and known.heartbeat.instance == heartbeat.instance
+            and known.heartbeat.number >= heartbeat.number
+        ):
+            return  # read again: it is no younger for that
+        aged = 0.0 if live else max(0.0, (self._wall() - heartbeat.at).total_seconds())
+        tasks = frozenset(task.task_id for task in heartbeat.running)
+        self._members[heartbeat.worker_id] = Member(heartbeat, tasks, now, aged)
+        for place in heartbeat.finished:
+            self._finished[place] = None
+            self._finished.move_to_end(place)
+        while len(self._finished) > _REMEMBERED:
+            self._finished.popitem(last=False)
+
+    def _forget(self, worker_id: WorkerId) -> None:
+        """One that said goodbye is still shown for a while."""
+        member = self._members.get(worker_id)
+        if member and member.heartbeat.state != "stopped":
+            del self._members[worker_id]
+
+    def _release(self) -> None:
+        if not self._released:
+            return
+        listed: frozenset[TaskId] = frozenset().union(*(m.tasks for m in self._members.values()))
+        for task_id in self._released.keys() - listed:
+            self._released.pop(task_id).set()
