@@ -89,11 +89,12 @@ class Bench:
 
     def tell(self) -> None:
         first = next(iter(self.results), "")
-        print(f"\nEach figure with its ratio to that of {first}.\n\n{report.speed(self.results)}")
+        if any(report.NOTHING_WRONG & measured.keys() for measured in self.results.values()):
+            print(f"\nWith the ratio to the figure of {first}.\n\n{report.speed(self.results)}")
         if any("crash" in each for measured in self.results.values() for each in measured):
             print(f"\n{CRASH}\n\n{report.crashes(self.results, self._asked.patience)}")
-        if any("more" in measured for measured in self.results.values()):
-            print(f"\n{report.more(self.results)}")
+        for title in [title for title, each in self.results.items() if each.get("more")]:
+            print(f"\n{report.more(self.results, title)}")
         for title, settings in self.settings.items():
             print(f"\n{title}: {settings}.", end="")
         for reason in self.without:

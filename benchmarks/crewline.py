@@ -92,9 +92,6 @@ class Crewline:
     async def http_to_result(self, seconds: float) -> Latencies:
         return await open_loop(lambda _: self.submit_and_wait(), seconds=seconds)
 
-    async def produce_to_result(self, seconds: float) -> Latencies:
-        return await open_loop(lambda _: self.produce_and_wait(), seconds=seconds)
-
     async def to_the_view(self, tasks: int) -> float:
         """No-op tasks a second, from the first produce until all are completed in the view."""
         before = self._completed()

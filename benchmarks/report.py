@@ -16,19 +16,25 @@ SPEED = {
     "start, s": "start_s",
 }
 
+NOTHING_WRONG = {"speed", "side by side"}
+"""The measurements whose figures stand in one row."""
+
 MORE = {
-    "HTTP accepted at 100/s, p50 ms": "accept_p50_ms",
-    "HTTP accepted at 100/s, p99 ms": "accept_p99_ms",
-    "HTTP to result (`Prefer: wait`) at 100/s, p50 ms": "result_p50_ms",
-    "HTTP to result (`Prefer: wait`) at 100/s, p99 ms": "result_p99_ms",
-    "no-ops/s, topic to view": "to_view_per_second",
-    "memory of gateway, worker and projector, MB": "all_memory_mb",
+    "HTTP accepted at 100/s, p50 ms": ("accept_p50_ms", None),
+    "HTTP accepted at 100/s, p99 ms": ("accept_p99_ms", None),
+    "HTTP to result (`Prefer: wait`) at 100/s, p50 ms": ("result_p50_ms", "p50_ms"),
+    "HTTP to result (`Prefer: wait`) at 100/s, p99 ms": ("result_p99_ms", "p99_ms"),
+    "no-ops/s, topic to view": ("to_view_per_second", "per_second"),
+    "memory of gateway, worker and projector, MB": ("all_memory_mb", "memory_mb"),
 }
+"""What only Crewline has, and which figure of the others it may be set beside."""
 
 
 def speed(results: Results) -> str:
     """Latency at 100/s, throughput, slots, memory and start of each system."""
-    merged = {title: _merged(each) for title, each in results.items()}
+    merged = {
+        title: _merged(each) for title, each in results.items() if each.keys() & NOTHING_WRONG
+    }
     first = next(iter(merged.values()), {})
     rows = [["", *SPEED]]
     for title, figures in merged.items():
@@ -48,14 +54,17 @@ def crashes(results: Results, patience: float) -> str:
     return table(rows)
 
 
-def more(results: Results) -> str:
-    """What only some systems have."""
-    rows = [["", "figure"]]
-    for title, each in results.items():
-        figures = each.get("more", {})
-        rows += [
-            [f"{title}: {what}", _number(figures[n])] for what, n in MORE.items() if n in figures
-        ]
+def more(results: Results, title: str) -> str:
+    """What only one system has, with its ratio to the nearest figure of the others."""
+    figures = results[title]["more"]
+    others = {name: _merged(each) for name, each in results.items() if "speed" in each}
+    others.pop(title, None)
+    rows = [["", title, *(f"x {name}" for name in others)]]
+    for what, (ours, theirs) in MORE.items():
+        figure = figures[ours] or 0
+        beside = [other.get(theirs) if theirs else None for other in others.values()]
+        ratios = [_number(figure / each) if each else "" for each in beside]
+        rows.append([what, _number(figure), *ratios])
     return table(rows)
 
 
@@ -97,7 +106,8 @@ def _crash(figures: Figures | None, patience: float) -> str:
     if figures is None:
         return "-"
     after = figures["after_s"]
-    when = f"never in {patience:.0f} s" if after is None else f"{after:.1f} s"
+    never = f"never in {patience:.0f} s" if figures["interrupted"] else "none was running"
+    when = never if after is None else f"{after:.1f} s"
     return f"{figures['missing']} / {figures['again']} / {when}"
 
 

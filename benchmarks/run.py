@@ -8,6 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.crash import crash
@@ -23,12 +24,13 @@ Measurement = Callable[[System, Extent], Awaitable[Figures]]
 
 async def measure(system: System, wanted: str, kills: list[float], extent: Extent) -> None:
     async with system:
-        say("settings", {}, settings=system.settings)
+        versioned = f"{system.package} {version(system.package)}; {system.settings}"
+        say("settings", {}, settings=versioned)
         for name, take in measurements(system, wanted, kills):
             try:
                 say(name, await asyncio.wait_for(take(system, extent), WITHIN))
             except Exception as error:  # noqa: BLE001  the other measurements go on
-                say(name, {}, failed=repr(error)[-1500:])
+                say(name, {}, failed=repr(error)[-500:])
 
 
 def measurements(system: System, wanted: str, kills: list[float]) -> list[tuple[str, Measurement]]:

@@ -25,6 +25,8 @@ class System(ABC):
     """One system's client. Its tasks are no-ops, whose results it awaits, and sleeps, whose lines
     in the ledger are all that is asked of them."""
 
+    package: ClassVar[str]
+    """Whose version belongs to the figures."""
     settings: ClassVar[str]
     """What was set, for the reader of the figures."""
     slots: ClassVar[int]

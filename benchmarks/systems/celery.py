@@ -36,6 +36,7 @@ def sleep(key: str, seconds: float) -> None:
 
 
 class CeleryOnRedis(Threaded):
+    package = "celery"
     settings = (
         "acks_late, reject_on_worker_lost, prefetch multiplier 1, Redis results; prefork with a "
         "process per core, 16 for the crash, threads for 64 slots"

@@ -28,6 +28,7 @@ SETTINGS = {
 
 
 class CrewlineOnKafka(System):
+    package = "crewline"
     settings = "64 slots, or as many as said, buffer 1000, acks=all, 6 partitions, SQLite views"
     slots = 64
     second_worker = True

@@ -36,6 +36,7 @@ def sleep(key: str, seconds: float) -> None:
 
 
 class DramatiqOnRedis(Threaded):
+    package = "dramatiq"
     settings = "its defaults, Redis results, one process of 8 threads, or as many as slots"
     slots = 8
 

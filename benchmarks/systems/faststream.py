@@ -13,6 +13,7 @@ from benchmarks.systems.kafka_loop import KafkaLoop
 
 class FastStreamOnKafka(KafkaLoop):
     name = "faststream"
+    package = "faststream"
     settings = (
         "AckPolicy.ACK, acks=all, earliest, 16 partitions, max_workers=slots (at most one message "
         "at a time per partition)"

@@ -12,6 +12,7 @@ from benchmarks.systems.kafka_loop import KafkaLoop
 
 class Raw(KafkaLoop):
     name = "raw"
+    package = "aiokafka"
     settings = "acks=all, no linger, commit every 0.5 s, 16 partitions; no slots and no retries"
     slots = 1
     runs_sleeps = False

@@ -35,6 +35,7 @@ async def sleep(key: str, seconds: float) -> None:
 
 
 class TaskiqOnRedis(System):
+    package = "taskiq"
     settings = (
         "RedisStreamBroker, 1 process, 100 async tasks or as many as slots, results looked for "
         "every 5 ms"

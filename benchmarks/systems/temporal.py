@@ -59,6 +59,7 @@ class Sleeping:
 
 
 class Temporal(System):
+    package = "temporalio"
     settings = (
         "a workflow of one activity, heartbeat timeout 10 s, heartbeat every 2 s, 100 activity "
         "slots or as many as slots, SQLite in a file"
