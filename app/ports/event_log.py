@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.errors import Unavailable
 from app.domain.model.events import ResultEvent
 from app.domain.model.ids import TaskId
@@ -46,9 +47,9 @@ class EventLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A message and where it stands."""
+    """A message, or a dead letter, and where it stands."""
 
-    message: Message
+    message: Message | DeadLetter
     shard: Shard
     offset: int
 
@@ -63,7 +64,7 @@ class Batch:
 
 
 class EventFeed(Protocol):
-    """Reads every command, result and trace, shared out over the members of one group.
+    """Reads all that the views are made from, shared out over the members of one group.
 
     The reader keeps the offsets, beside what it makes of the messages; the feed asks for them
     whenever it is given a shard. What cannot be decoded is passed over: its reader is the worker.

@@ -3,12 +3,14 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.model.commands import CancelTask, SubmitTask
+from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.errors import Conflict, Unavailable
 from app.domain.model.events import Event
 from app.domain.model.ids import AgentName, ContextId, TaskId
+from app.domain.model.letters import Settlement
 from app.domain.model.lifecycle import TaskState
 from app.domain.model.progress import Progress
 from app.domain.model.task import Task
@@ -65,6 +67,14 @@ class StatusStore(Protocol):
         """Return if the store answers, else raise `StoreUnavailable`."""
 
 
+class Lying(NamedTuple):
+    """A dead letter, and where it lies in its own topic."""
+
+    letter: DeadLetter
+    partition: int
+    offset: int
+
+
 @dataclass(frozen=True, slots=True)
 class ViewUpdate:
     """What one batch changes, and the move of the offsets that goes with it."""
@@ -79,6 +89,11 @@ class ViewUpdate:
     after: Offsets
     cancels: Sequence[CancelTask] = ()
     """Requests to cancel, in the log's order; of those for one task the latest is kept."""
+    letters: Sequence[Lying] = ()
+    """Dead letters; of several for one message the one set aside last is kept."""
+    settlements: Sequence[Settlement] = ()
+    """What was done about letters, in the log's order; the first stays, but what was sent was
+    sent: a redrive replaces a discard."""
 
 
 class ViewStore(StoredOffsets, Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import NOTHING_EARLIER, Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.fleet import Backlog
 from app.domain.model.ids import TaskId
@@ -19,6 +19,7 @@ class Undecodable:
     detail: str
     task_id: TaskId | None = None
     agent: str | None = None
+    earlier: Earlier = NOTHING_EARLIER
 
 
 def _never() -> bool:

@@ -25,6 +25,8 @@ from app.adapters.kafka.message_documents import (
 from app.adapters.kafka.topics import Topics
 from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import ResultEvent, TraceEvent
+from app.domain.model.fleet import WorkerHeartbeat
+from app.domain.model.letters import LetterDiscarded, LetterRedriven
 from app.domain.model.messages import Message
 from app.domain.model.vocabulary import MESSAGES
 
@@ -49,6 +51,8 @@ class _Channel:
     description: str
     plain: str = PLAIN
     """What a message without headers is taken for, where it is received."""
+    beside: tuple[str, ...] = ()
+    """Messages that are no CloudEvents."""
 
 
 def _channels(topics: Topics) -> list[_Channel]:
@@ -109,12 +113,22 @@ def _channels(topics: Topics) -> list[_Channel]:
             f"What happens inside a run: steps, model and tool calls, tokens. {keyed}",
         ),
         _Channel(
+            "workers",
+            topics.workers,
+            False,
+            (WorkerHeartbeat,),
+            "What each worker has in hand, every few seconds. Key: the worker id. Compacted; a "
+            "null value is a worker that has stopped.",
+        ),
+        _Channel(
             "deadLetters",
             topics.dead_letters,
             False,
-            (),
+            (LetterRedriven, LetterDiscarded),
             "Messages nobody could act on, with key, value and headers as they were, and "
-            "the reason in headers that begin with `dlq-`.",
+            "the reason in headers that begin with `dlq-`; and what was done about them, as "
+            "CloudEvents about the letter's id.",
+            beside=(DEAD_LETTER,),
         ),
     ]
 
@@ -138,7 +152,7 @@ def _asyncapi(topics: Topics) -> Json:
     channels = _channels(topics)
     document = _frame(channels)
     for channel in channels:
-        names = [message.TYPE for message in channel.messages] or [DEAD_LETTER]
+        names = [*channel.beside, *(message.TYPE for message in channel.messages)]
         if channel.received:
             names.append(channel.plain)
         described = document["channels"][channel.name]

@@ -17,7 +17,7 @@ Headers = Sequence[tuple[str, bytes]]
 Body = dict[str, Any]
 
 TYPE_PREFIX = "crewline."
-_EARLIER = ("crewline-attempts", "crewline-failures", "crewline-redrives")
+EARLIER = ("crewline-attempts", "crewline-failures", "crewline-redrives")
 _DEEPEST = 64
 """Levels of arrays and objects, as over HTTP."""
 _STRUCTURED = "application/cloudevents"
@@ -75,9 +75,14 @@ def write_headers(attributes: Attributes, event_id: str, source: str) -> list[tu
     if attributes.traceparent is not None:
         headers.append(("traceparent", attributes.traceparent.encode()))
     if any(attributes.earlier):
-        told = zip(_EARLIER, attributes.earlier, strict=True)
-        headers += [(name, str(number).encode()) for name, number in told]
+        headers += write_earlier(attributes.earlier)
     return headers
+
+
+def write_earlier(earlier: tuple[int, int, int]) -> list[tuple[str, bytes]]:
+    """The headers that say what became of a task before."""
+    told = zip(EARLIER, earlier, strict=True)
+    return [(name, str(number).encode()) for name, number in told]
 
 
 def source_of_worker(worker_id: str) -> str:
@@ -95,7 +100,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
         time=_text(found.get("ce_time")),
         traceparent=_trace_context(_text(found.get("traceparent"))),
         content_type=content_type.lower() if content_type else "application/json",
-        earlier=_earlier(found) if _EARLIER[0] in found else (0, 0, 0),
+        earlier=_earlier(found) if EARLIER[0] in found else (0, 0, 0),
     )
 
 
@@ -144,7 +149,7 @@ def _object(value: bytes) -> Body:
 
 
 def _earlier(found: Mapping[str, bytes | None]) -> tuple[int, int, int]:
-    attempts, failures, redrives = (_count(found.get(name)) for name in _EARLIER)
+    attempts, failures, redrives = (_count(found.get(name)) for name in EARLIER)
     return attempts, failures, redrives
 
 

@@ -22,7 +22,9 @@ from app.adapters.kafka.topics import CommandTopic, Topics
 from app.domain.model.commands import CancelTask, Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.events import Event
+from app.domain.model.fleet import WorkerHeartbeat
 from app.domain.model.ids import TaskId, as_task_id, derived_task_id
+from app.domain.model.letters import LetterDiscarded, LetterRedriven, Settlement
 from app.domain.model.messages import Message, rfc3339
 from app.domain.model.priorities import Priority
 from app.domain.model.vocabulary import MESSAGES
@@ -35,6 +37,13 @@ COMMAND_READERS: Mapping[str, Callable[[Body], SubmitTask]] = {
 }
 CONTROL_READERS: Mapping[str, Callable[[Body], CancelTask]] = {
     TYPE_PREFIX + CancelTask.TYPE: CancelTask.model_validate,
+}
+SETTLEMENT_READERS: Mapping[str, Callable[[Body], Settlement]] = {
+    TYPE_PREFIX + LetterRedriven.TYPE: LetterRedriven.model_validate,
+    TYPE_PREFIX + LetterDiscarded.TYPE: LetterDiscarded.model_validate,
+}
+FLEET_READERS: Mapping[str, Callable[[Body], WorkerHeartbeat]] = {
+    TYPE_PREFIX + WorkerHeartbeat.TYPE: WorkerHeartbeat.model_validate,
 }
 EVENT_READERS: Mapping[str, Callable[[Body], Event]] = {
     TYPE_PREFIX + name: message.model_validate
@@ -65,6 +74,8 @@ def encode(message: Message) -> Encoded:
 
     Its `ce_id` is made of what it is, so the same message sent twice can be told to be one.
     """
+    subject: str
+    key: str
     if isinstance(message, SubmitTask):
         subject, event_id, at = message.id, str(message.id), message.submitted_at
         key, source = message.context_id or subject, "/crewline"
@@ -75,6 +86,14 @@ def encode(message: Message) -> Encoded:
     elif isinstance(message, CancelTask):
         subject, at = message.task_id, message.at
         event_id = f"{subject}/cancel/{rfc3339(at)}"
+        key, source = subject, "/crewline"
+    elif isinstance(message, WorkerHeartbeat):
+        subject, at = message.worker_id, message.at
+        event_id = f"{subject}/{message.instance}/{message.number}"
+        key, source = subject, _source_of_worker(message.worker_id)
+    elif isinstance(message, Settlement):
+        subject, at = message.letter_id, message.at
+        event_id = f"{subject}/{message.STATE}"
         key, source = subject, "/crewline"
     else:
         raise TypeError(f"{type(message).__name__} is no message of ours")
@@ -92,6 +111,8 @@ class Codec:
     def __init__(self, topics: Topics) -> None:
         self._command_topic = lru_cache(maxsize=10_000)(topics.read_command_topic)
         self._control = topics.control
+        self._workers = topics.workers
+        self._dead_letters = topics.dead_letters
 
     def command(self, record: Record) -> SubmitTask | Undecodable | None:
         """The task a record asks for; None for a null value, which asks for nothing."""
@@ -106,7 +127,8 @@ class Codec:
             return _submit_task(record, attributes, body, topic)
         except Unreadable as error:
             task_id = _told_task_id(record, attributes, body)
-            return Undecodable(str(error), task_id, topic.agent if topic else None)
+            agent, earlier = topic.agent if topic else None, Earlier(*attributes.earlier)
+            return Undecodable(str(error), task_id, agent, earlier)
 
     def event(self, record: Record) -> Event | Undecodable | None:
         """The event in a record of results or traces; None for a null value."""
@@ -131,12 +153,38 @@ class Codec:
         except Unreadable as error:
             return Undecodable(str(error), _subject_or_key(record, attributes))
 
+    def settlement(self, record: Record) -> Settlement | Undecodable | None:
+        """What a record says was done about a dead letter; None for a null value."""
+        if record.value is None:
+            return None
+        attributes = read_headers(record.headers)
+        try:
+            attributes, body = read_event(record.value, attributes)
+            body["traceparent"] = attributes.traceparent
+            return _read(SETTLEMENT_READERS, attributes.type, body)
+        except Unreadable as error:
+            return Undecodable(str(error))
+
+    def heartbeat(self, record: Record) -> WorkerHeartbeat | Undecodable | None:
+        """What a worker says of itself; None for a null value, which takes it off the list."""
+        if record.value is None:
+            return None
+        try:
+            attributes, body = read_event(record.value, read_headers(record.headers))
+            return _read(FLEET_READERS, attributes.type, body)
+        except Unreadable as error:
+            return Undecodable(str(error))
+
     def any(self, record: Record) -> Message | Undecodable | None:
         """The command or the event in a record, whichever its topic is for."""
         if self._command_topic(record.topic) is not None:
             return self.command(record)
         if record.topic == self._control:
             return self.control(record)
+        if record.topic == self._workers:
+            return self.heartbeat(record)
+        if record.topic == self._dead_letters:
+            return self.settlement(record)
         return self.event(record)
 
 

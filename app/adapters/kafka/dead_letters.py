@@ -1,18 +1,22 @@
-"""Dead letters on Kafka: the message as it was, and beside it in headers why it lies here."""
+"""Dead letters on Kafka: the message as it was, and beside it in headers why it lies here.
+
+What is done about them stands in the same topic, as CloudEvents.
+"""
 
 from types import TracebackType
 from typing import Self
 
 from app.adapters.kafka.cloudevents import Record
-from app.adapters.kafka.codec import origin_of
+from app.adapters.kafka.codec import Codec, origin_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.ids import as_task_id
-from app.domain.model.messages import rfc3339
+from app.domain.model.messages import Message, rfc3339
 from app.ports.dead_letters import DeadLetters
+from app.ports.task_queue import Undecodable
 
 _FIRST = "dlq-reason"
 _LONGEST_DETAIL = 2_000
@@ -92,10 +96,20 @@ def read_dead_letter(record: Record) -> DeadLetter | None:
                 "detail": why["dlq-detail"],
                 "task_id": as_task_id(why["dlq-task-id"]) if "dlq-task-id" in why else None,
                 "at": why["dlq-at"],
+                "agent": why.get("dlq-agent"),
+                "attempts": why.get("dlq-attempts", 0),
+                "redrives": why.get("dlq-redrives", 0),
             }
         )
     except (KeyError, ValueError):
         return None
+
+
+def read_lying(record: Record, codec: Codec) -> DeadLetter | Message | Undecodable | None:
+    """What a record of the dead letters' topic is: a letter, or what was done about one."""
+    if any(name == _FIRST for name, _ in record.headers):
+        return read_dead_letter(record) or Undecodable("its reason cannot be read")
+    return codec.settlement(record)
 
 
 def _why(letter: DeadLetter) -> list[tuple[str, bytes]]:
@@ -108,7 +122,11 @@ def _why(letter: DeadLetter) -> list[tuple[str, bytes]]:
         "dlq-offset": str(origin.offset),
         "dlq-timestamp": rfc3339(origin.timestamp),
         "dlq-at": rfc3339(letter.at),
+        "dlq-attempts": str(letter.attempts),
+        "dlq-redrives": str(letter.redrives),
     }
+    if letter.agent is not None:
+        said["dlq-agent"] = letter.agent
     if letter.task_id is not None:
         said["dlq-task-id"] = letter.task_id
     return [(name, text.encode()) for name, text in said.items()]

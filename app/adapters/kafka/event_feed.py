@@ -14,6 +14,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection, Settings
+from app.adapters.kafka.dead_letters import read_lying
 from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
 from app.adapters.kafka.unreadable import Records, read_around
@@ -143,9 +144,9 @@ class KafkaEventFeed(EventFeed):
         read: list[Recorded] = []
         failures: list[str] = []
         for name, batch in records.items():
-            shard = Shard(*name)
+            shard, dead = Shard(*name), name.topic == self._topics.dead_letters
             for record in batch:
-                message = self._codec.any(record)
+                message = read_lying(record, self._codec) if dead else self._codec.any(record)
                 if isinstance(message, Undecodable):
                     failures.append(f"{name.topic}/{name.partition}@{record.offset}")
                 elif message is not None:

@@ -131,10 +131,13 @@ def _dead_letter() -> Json:
         "dlq-offset": text,
         "dlq-timestamp": time,
         "dlq-at": time,
+        "dlq-attempts": {**text, "description": "How many runs there were."},
+        "dlq-redrives": {**text, "description": "How often it was sent again before."},
+        "dlq-agent": {**text, "description": "Where it could be told."},
         "dlq-task-id": {**text, "description": "Where it could be told."},
         "dlq-value-omitted": {**text, "description": "How many bytes did not fit here."},
     }
-    optional = {"dlq-task-id", "dlq-value-omitted"}
+    optional = {"dlq-task-id", "dlq-agent", "dlq-value-omitted"}
     required = [name for name in headers if name not in optional]
     return {
         "name": DEAD_LETTER,

@@ -9,7 +9,6 @@ from app.adapters.kafka.codec import Codec, origin_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine_group import EngineGroup
 from app.adapters.kafka.topics import Topics
-from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.ports.task_queue import Delivery, Handle, TaskQueue
 
@@ -59,7 +58,7 @@ class KafkaTaskQueue(TaskQueue):
             content = self._codec.command(claim.record)
             if content is None:
                 return  # a tombstone: it asks for nothing
-            earlier = content.earlier if isinstance(content, SubmitTask) else Earlier()
+            earlier = content.earlier
             await handle(
                 Delivery(
                     content=content,

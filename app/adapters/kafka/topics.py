@@ -7,7 +7,9 @@ from typing import NamedTuple, get_args
 
 from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import ResultEvent, TraceEvent
+from app.domain.model.fleet import WorkerHeartbeat
 from app.domain.model.ids import AgentName, RuntimeName
+from app.domain.model.letters import LetterFact
 from app.domain.model.messages import Message
 
 _DAY_MS = 86_400_000
@@ -36,6 +38,15 @@ class TopicSpec:
     settings: dict[str, str]
 
 
+_SHORT = {
+    "segment.ms": "600000",
+    "max.compaction.lag.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": "3600000",
+}
+"""Compacted every ten minutes: whoever begins to read it reads little more than it needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """For how many days each kind of topic keeps what it was told."""
@@ -45,6 +56,8 @@ class Retention:
     traces: float = 7
     retries: float = 30
     dead_letters: float = 30
+    workers: float = 1
+    """Counts for workers that died without a word; the others' last heartbeats stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ class Topics:
     @property
     def feed_pattern(self) -> str:
         """A regular expression of every topic the views are made from."""
-        names = (self.results, self.traces, self.control)
+        names = (self.results, self.traces, self.control, self.dead_letters)
         events = "|".join(map(re.escape, names))
         return rf"(?:{self.command_pattern})|^(?:{events})$"
 
@@ -132,22 +145,22 @@ class Topics:
             return self.traces
         if isinstance(message, CancelTask):
             return self.control
+        if isinstance(message, LetterFact):
+            return self.dead_letters
+        if isinstance(message, WorkerHeartbeat):
+            return self.workers
         raise TypeError(f"{type(message).__name__} travels on no topic")
 
     def all(self, agents: Iterable[tuple[str, Iterable[str]]]) -> list[TopicSpec]:
         """Every topic there should be for these agents, each with the names of its runtimes."""
         commands = [
-            TopicSpec(
-                self.commands(agent, runtime),
-                self.command_partitions,
-                _deleted(self.retention.commands),
-            )
+            TopicSpec(place(agent, runtime), partitions, _deleted(self.retention.commands))
             for agent, runtimes in agents
+            for runtime in (None, *runtimes)
             for place, partitions in (
                 (self.commands, self.command_partitions),
                 (self.urgent, _URGENT_PARTITIONS),
             )
-            for runtime in (None, *runtimes)
         ]
         many, keep = self.event_partitions, self.retention
         return [
@@ -155,7 +168,7 @@ class Topics:
             TopicSpec(self.control, 1, _compacted(delete_after=keep.commands)),
             TopicSpec(self.results, many, _deleted(keep.results)),
             TopicSpec(self.traces, many, _deleted(keep.traces)),
-            TopicSpec(self.workers, 1, _compacted()),
+            TopicSpec(self.workers, 1, _SHORT | _compacted(delete_after=keep.workers)),
             TopicSpec(self.retries, many, _deleted(keep.retries)),
             TopicSpec(self.dead_letters, many, _deleted(keep.dead_letters)),
         ]
@@ -165,7 +178,5 @@ def _deleted(days: float) -> dict[str, str]:
     return {"cleanup.policy": "delete", "retention.ms": str(int(days * _DAY_MS))}
 
 
-def _compacted(delete_after: float | None = None) -> dict[str, str]:
-    if delete_after is None:
-        return {"cleanup.policy": "compact"}
+def _compacted(delete_after: float) -> dict[str, str]:
     return _deleted(delete_after) | {"cleanup.policy": "compact,delete"}

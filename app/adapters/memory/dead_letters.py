@@ -1,14 +1,18 @@
-"""Dead letters in a list."""
+"""Dead letters in the log in memory."""
 
+from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.dead_letters import DeadLetter
+from app.domain.model.ids import LetterId
 from app.ports.dead_letters import DeadLetters
 
 
 class MemoryDeadLetters(DeadLetters):
     """Keeps one letter for each place in the log: a repeat replaces the one before it."""
 
-    def __init__(self) -> None:
-        self._letters: dict[tuple[str, int, int], DeadLetter] = {}
+    def __init__(self, log: MemoryEventLog | None = None) -> None:
+        """`log` is where those who make the views read them too."""
+        self._log = log or MemoryEventLog()
+        self._letters: dict[LetterId, DeadLetter] = {}
 
     @property
     def letters(self) -> list[DeadLetter]:
@@ -16,5 +20,5 @@ class MemoryDeadLetters(DeadLetters):
         return list(self._letters.values())
 
     async def put(self, letter: DeadLetter) -> None:
-        origin = letter.origin
-        self._letters[origin.topic, origin.partition, origin.offset] = letter
+        self._letters[letter.id] = letter
+        await self._log.put_letter(letter)

@@ -6,10 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import get_args
 from zlib import crc32
 
-from app.adapters.memory.delays import MemoryDelays
+from app.adapters.memory.delays import MemoryDelayQueue, MemoryDelays
+from app.adapters.memory.fleet import MemoryFleet
+from app.adapters.memory.redelivery import MemoryRedelivery
 from app.domain.model.commands import CancelTask, SubmitTask
+from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import Event, ResultEvent
+from app.domain.model.ids import WorkerId
+from app.domain.model.letters import LetterFact
 from app.domain.model.messages import Message
 from app.ports.event_log import EventLog, Offsets, Recorded, Shard
 
@@ -28,23 +33,43 @@ class MemoryEventLog(EventLog):
         self._shards: defaultdict[Shard, list[Recorded]] = defaultdict(list)
         self._grew = asyncio.Condition()
         self._delays = MemoryDelays()
+        self._fleet = MemoryFleet()
 
     async def append(self, message: Message) -> Awaitable[None]:
         if len(message.model_dump_json().encode()) > self._max_message_bytes:
             raise PayloadTooLarge("the message is larger than the log takes")
         topic, key = self._place(message)
-        shard = Shard(topic, crc32(key.encode()) % self._partitions)
-        records = self._shards[shard]
-        records.append(Recorded(message, shard, len(records)))
-        async with self._grew:
-            self._grew.notify_all()
+        await self._add(message, topic, key.encode())
         durable = asyncio.get_running_loop().create_future()
         durable.set_result(None)
         return durable
 
+    async def put_letter(self, letter: DeadLetter) -> None:
+        """Set a letter aside, under the key of its message."""
+        await self._add(letter, self.dead_letters_topic, letter.origin.key or b"")
+
+    async def _add(self, message: Message | DeadLetter, topic: str, key: bytes) -> None:
+        shard = Shard(topic, crc32(key) % self._partitions)
+        records = self._shards[shard]
+        records.append(Recorded(message, shard, len(records)))
+        async with self._grew:
+            self._grew.notify_all()
+
+    def redelivery(self) -> MemoryRedelivery:
+        """Sends dead letters' messages again."""
+        return MemoryRedelivery(self)
+
+    def heartbeats(self) -> MemoryFleet:
+        """Where workers say that they live, and are heard."""
+        return self._fleet
+
     def delays(self) -> MemoryDelays:
         """Where commands wait for their time; all of one log's are one."""
         return self._delays
+
+    def delay_queue(self, worker_id: WorkerId) -> MemoryDelayQueue:  # noqa: ARG002  it is alone
+        """What releases them."""
+        return MemoryDelayQueue(self._delays)
 
     async def ping(self) -> None:
         """Return: what is in this process always answers."""
@@ -56,6 +81,10 @@ class MemoryEventLog(EventLog):
     @property
     def control_topic(self) -> str:
         return f"{self._prefix}.control"
+
+    @property
+    def dead_letters_topic(self) -> str:
+        return f"{self._prefix}.dead-letters"
 
     def ends(self) -> Offsets:
         """Where each shard that has messages ends now."""
@@ -87,4 +116,6 @@ class MemoryEventLog(EventLog):
             return self.results_topic if result else f"{self._prefix}.traces", message.task_id
         if isinstance(message, CancelTask):
             return self.control_topic, message.task_id
+        if isinstance(message, LetterFact):
+            return self.dead_letters_topic, message.letter_id
         raise TypeError(f"{type(message).__name__} travels on no topic")

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from app.adapters.memory.letter_store import MemoryLetterStore
 from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
@@ -32,6 +33,8 @@ class MemoryStatusStore(StatusStore, ViewStore):
         self._cancels: dict[TaskId, CancelTask] = {}
         self._events: defaultdict[TaskId, dict[_EventKey, Event]] = defaultdict(dict)
         self._offsets: dict[Shard, int] = {}
+        self.letters = MemoryLetterStore()
+        """The dead letters among the views."""
 
     async def find(self, task_id: TaskId) -> Task | None:
         if task_id not in self._commands and task_id not in self._progress:
@@ -79,6 +82,10 @@ class MemoryStatusStore(StatusStore, ViewStore):
         for event in update.events:
             key = (event.attempt, event.sequence, event.TYPE)
             self._events[event.task_id].setdefault(key, event)
+        for lying in update.letters:
+            self.letters.add(lying)
+        for settlement in update.settlements:
+            self.letters.settle(settlement)
 
     async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         self._offsets.clear()
@@ -98,6 +105,7 @@ class MemoryStatusStore(StatusStore, ViewStore):
     async def clear(self) -> None:
         for kept in (self._commands, self._progress, self._cancels, self._events, self._offsets):
             kept.clear()
+        self.letters.clear()
 
     def _described(self, task_id: TaskId) -> Task:
         return describe(

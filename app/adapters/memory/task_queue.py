@@ -83,7 +83,7 @@ class MemoryTaskQueue(TaskQueue):
     async def _hand_out(self, record: Recorded, handle: Handle) -> None:
         command = record.message
         if not isinstance(command, SubmitTask):
-            raise TypeError(f"{command.TYPE} is no task")
+            raise TypeError(f"{type(command).__name__} is no task")
         entry = self._tasks.entries[record.shard, record.offset]
         async with self._lanes[command.context_id or command.id]:
             while not entry.done:
@@ -101,6 +101,7 @@ class MemoryTaskQueue(TaskQueue):
             timestamp=command.submitted_at,
             key=(command.context_id or command.id).encode(),
             value=command.model_dump_json().encode(),
+            headers=(("traceparent", trace.encode()),) if (trace := command.traceparent) else (),
         )
         before = record.offset < self._taken_over.get(record.shard, 0)
         earlier = command.earlier

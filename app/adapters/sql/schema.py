@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -87,6 +88,31 @@ cancels = Table(
 )
 """The latest request to cancel each task. A table of its own: such a request may come before
 anything else is known of its task, and then there is no task yet to read or to list."""
+
+dead_letters = Table(
+    "crewline_dead_letters",
+    metadata,
+    Column("id", PLAIN, nullable=False),
+    Column("state", PLAIN, nullable=False),
+    Column("at", BigInteger),
+    Column("agent", PLAIN),
+    Column("reason", PLAIN),
+    Column("lies_in", Integer),
+    Column("lies_at", BigInteger),
+    Column("letter", Text),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", Text),
+    Column("settled", Text),
+    PrimaryKeyConstraint("id", name="crewline_dead_letters_pkey"),
+)
+"""A letter and what was done about it, which stand in partitions of their own: either half may
+come first, and one without a letter is not shown. `lies_in` and `lies_at` are where it lies in
+its own topic."""
+
+Index("crewline_dead_letters_newest", dead_letters.c.at, dead_letters.c.id)
+Index("crewline_dead_letters_by_state", dead_letters.c.state, dead_letters.c.at, dead_letters.c.id)
+Index("crewline_dead_letters_by_agent", dead_letters.c.agent, dead_letters.c.at, dead_letters.c.id)
 
 offsets = Table(
     "crewline_offsets",

@@ -5,10 +5,11 @@ A batch has thousands of rows; SQLAlchemy's own treatment of each would cost mor
 
 from dataclasses import dataclass
 
-from sqlalchemy import Dialect, Executable, bindparam, case, update
+from sqlalchemy import Dialect, Executable, and_, bindparam, case, or_, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
+from app.adapters.sql.schema import cancels, dead_letters, events, labels, offsets, tasks
+from app.domain.model.letters import LetterState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Statements:
     add_events: str
     add_labels: str
     write_cancels: str
+    write_letters: str
+    settle_letters: str
     add_offsets: str
     move_offsets: str
     """Takes the next offset, then topic and partition."""
@@ -37,6 +40,8 @@ def statements_for(dialect: Dialect) -> Statements:
         add_events=_text(insert(events).on_conflict_do_nothing(), dialect, events.c.keys()),
         add_labels=_text(insert(labels).on_conflict_do_nothing(), dialect, labels.c.keys()),
         write_cancels=_text(_write_cancels(insert(cancels)), dialect, cancels.c.keys()),
+        write_letters=_text(_write_letters(insert(dead_letters)), dialect, dead_letters.c.keys()),
+        settle_letters=_text(_settle_letters(insert(dead_letters)), dialect, dead_letters.c.keys()),
         add_offsets=_text(insert(offsets).on_conflict_do_nothing(), dialect, offsets.c.keys()),
         move_offsets=_text(move, dialect, ["to", "of_topic", "of_partition"]),
     )
@@ -65,6 +70,36 @@ def _write_cancels(insert: postgresql.Insert | sqlite.Insert) -> Executable:
         index_elements=["task_id"],
         set_={"at": new.at, "body": new.body},
         where=cancels.c.at <= new.at,
+    )
+
+
+_LETTER_HALF = dead_letters.c.keys()[2:-1]
+"""All but the id, and what was done about it."""
+
+
+def _write_letters(insert: postgresql.Insert | sqlite.Insert) -> Executable:
+    """Of several letters for one message, the one that was set aside last."""
+    new, old = insert.excluded, dead_letters.c
+    return insert.on_conflict_do_update(
+        index_elements=["id"],
+        set_={name: new[name] for name in _LETTER_HALF},
+        where=or_(
+            old.at.is_(None),
+            tuple_(old.at, old.lies_in, old.lies_at) <= tuple_(new.at, new.lies_in, new.lies_at),
+        ),
+    )
+
+
+def _settle_letters(insert: postgresql.Insert | sqlite.Insert) -> Executable:
+    """The first word stays, but a letter that was sent again was, whoever discarded it before."""
+    new, old = insert.excluded, dead_letters.c
+    return insert.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"state": new.state, "settled": new.settled},
+        where=or_(
+            old.settled.is_(None),
+            and_(old.state == LetterState.DISCARDED.value, new.state == LetterState.REDRIVEN.value),
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """The views as the projector keeps them: rows and offsets move together or not at all.
 
 Several projectors may write at once, so every transaction takes its locks in the same order:
-offsets, tasks, labels, events, cancels, each sorted by key. Two of them may write the same task,
-one its command and one its progress; each fills only its own columns.
+offsets, tasks, labels, events, cancels, letters, each sorted by key. Two of them may write the
+same task, one its command and one its progress; each fills only its own columns.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 
 from app.adapters.sql.anew import begin_anew
 from app.adapters.sql.database import Database
+from app.adapters.sql.letter_rows import letter_row, settled_row
 from app.adapters.sql.rows import (
     LabelRow,
     TaskRow,
@@ -22,7 +23,7 @@ from app.adapters.sql.rows import (
     progress_of,
     progress_row,
 )
-from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
+from app.adapters.sql.schema import cancels, dead_letters, events, labels, offsets, tasks
 from app.adapters.sql.statements import Statements, statements_for
 from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.ids import TaskId
@@ -80,10 +81,14 @@ def _save(views: Connection, statements: Statements, update: ViewUpdate) -> None
     _run(views, statements.add_events, told)
     asked = sorted(map(cancel_row, update.cancels), key=lambda row: row.task_id)
     _run(views, statements.write_cancels, asked)
+    lying = sorted(map(letter_row, update.letters), key=lambda row: row.id)
+    _run(views, statements.write_letters, lying)
+    done = sorted(map(settled_row, update.settlements), key=lambda row: row.id)
+    _run(views, statements.settle_letters, done)
 
 
 def _clear(views: Connection) -> None:
-    for table in (offsets, tasks, labels, events, cancels):
+    for table in (offsets, tasks, labels, events, cancels, dead_letters):
         views.execute(delete(table))
 
 

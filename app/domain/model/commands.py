@@ -17,6 +17,7 @@ from app.domain.model.ids import (
 from app.domain.model.messages import Message, Timestamp
 from app.domain.model.priorities import Priority
 
+CancelReason = Annotated[str, StringConstraints(max_length=1_000)]
 Labels = Annotated[
     dict[
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")],
@@ -75,6 +76,9 @@ class Earlier(NamedTuple):
     """How often it came back from the dead letters."""
 
 
+NOTHING_EARLIER = Earlier()
+
+
 class SubmitTask(Message, TaskBody):
     """Run one task with one agent."""
 
@@ -99,6 +103,15 @@ class SubmitTask(Message, TaskBody):
         return cls(id=task_id, agent=request.agent, submitted_at=at, **fields)
 
 
+class CancelRequest(BaseModel):
+    """A cancel as somebody asks for it: an unknown field is their mistake, and said."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: CancelReason | None = None
+    """For people: it becomes the message of the canceled task."""
+
+
 class CancelTask(Message):
     """Stop a task, or never start it."""
 
@@ -106,4 +119,4 @@ class CancelTask(Message):
 
     task_id: TaskIdField
     at: Timestamp
-    reason: Annotated[str, StringConstraints(max_length=1_000)] | None = None
+    reason: CancelReason | None = None

@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from app.domain.model.ids import TaskId
-from app.domain.model.messages import Timestamp, Value
+from app.domain.model.ids import AgentName, LetterId, TaskId, derived_task_id
+from app.domain.model.messages import Timestamp, Value, rfc3339
 
 
 class DeadLetterReason(StrEnum):
@@ -37,5 +37,18 @@ class DeadLetter(Value):
     detail: str
     task_id: TaskId | None
     at: Timestamp
+    agent: AgentName | None = None
+    """Whose message it was, where that can be told."""
     attempts: int = 0
     """How many runs there were before it was given up."""
+    redrives: int = 0
+    """How often the message had been sent again before."""
+
+    @property
+    def id(self) -> LetterId:
+        """Made of the message's place in the log, so that a repeat is the same letter.
+
+        The time is part of the place: a topic that was made anew counts its offsets from 0 again.
+        """
+        place = (self.origin.topic, self.origin.partition, self.origin.offset)
+        return LetterId(derived_task_id("dead-letter", *place, rfc3339(self.origin.timestamp)))

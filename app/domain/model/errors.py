@@ -56,6 +56,12 @@ class UnknownTask(Rejected):
     code = "unknown-task"
 
 
+class UnknownDeadLetter(Rejected):
+    """No dead letter of that id has been seen."""
+
+    code = "unknown-dead-letter"
+
+
 class InvalidInput(Rejected):
     """The request or message does not fit its schema; `violations` says where."""
 

@@ -11,6 +11,7 @@ AgentName = NewType("AgentName", str)
 RuntimeName = NewType("RuntimeName", str)
 ContextId = NewType("ContextId", str)
 WorkerId = NewType("WorkerId", str)
+LetterId = NewType("LetterId", str)
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _SLUG = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -19,6 +20,7 @@ TaskIdField = Annotated[TaskId, StringConstraints(to_lower=True, pattern=_UUID)]
 AgentNameField = Annotated[AgentName, StringConstraints(pattern=_SLUG)]
 RuntimeNameField = Annotated[RuntimeName, StringConstraints(pattern=_SLUG)]
 ContextIdField = Annotated[ContextId, StringConstraints(min_length=1, max_length=128)]
+LetterIdField = Annotated[LetterId, StringConstraints(to_lower=True, pattern=_UUID)]
 WorkerIdField = Annotated[WorkerId, StringConstraints(min_length=1, max_length=255)]
 
 _NAMESPACE = uuid.UUID("6f1f0d5e-6b59-5d5c-9f0a-2f6a3c1f7a10")

@@ -1,11 +1,11 @@
-"""Where a page of tasks ends, as a text that its reader hands back to get the next page."""
+"""Where a page ends, as a text that its reader hands back to get the next page."""
 
 import base64
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from app.domain.model.errors import InvalidInput
-from app.domain.model.ids import TaskId, as_task_id
+from app.domain.model.ids import as_task_id
 from app.domain.model.task import Task
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,11 +15,11 @@ _FARTHEST = 2**62
 
 
 class Place(NamedTuple):
-    """A task's place among all, which compare by creation, then by id."""
+    """A place among all, which compare by time, then by id: a task's by its creation."""
 
     created_at: int
     """Milliseconds since 1970."""
-    id: TaskId
+    id: str
 
 
 def place_of(task: Task) -> Place:
@@ -41,9 +41,9 @@ def read_cursor(cursor: str) -> Place:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         created_at, _, text = base64.b64decode(padded, b"-_", validate=True).decode().partition("/")
-        place = Place(int(created_at), as_task_id(text) or TaskId(""))
+        place = Place(int(created_at), as_task_id(text) or "")
     except ValueError as error:
-        raise InvalidInput("cursor: not one that a page of tasks has given") from error
+        raise InvalidInput("cursor: not one that a page has given") from error
     if not place.id or abs(place.created_at) > _FARTHEST:
-        raise InvalidInput("cursor: not one that a page of tasks has given")
+        raise InvalidInput("cursor: not one that a page has given")
     return place

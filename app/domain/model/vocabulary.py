@@ -17,6 +17,8 @@ from app.domain.model.events import (
     TraceToken,
     TraceToolCall,
 )
+from app.domain.model.fleet import WorkerHeartbeat
+from app.domain.model.letters import LetterDiscarded, LetterRedriven
 from app.domain.model.messages import Message
 
 MESSAGES: dict[str, type[Message]] = {
@@ -38,6 +40,9 @@ MESSAGES: dict[str, type[Message]] = {
         TraceToolCall,
         TraceToken,
         TraceLog,
+        WorkerHeartbeat,
+        LetterRedriven,
+        LetterDiscarded,
     )
 }
 """A name ends in its version; a new version is a new entry beside the old one."""

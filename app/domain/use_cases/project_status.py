@@ -9,11 +9,19 @@ from functools import partial
 from typing import TypeVar
 
 from app.domain.model.commands import CancelTask, SubmitTask
+from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import TaskId
+from app.domain.model.letters import Settlement
 from app.domain.model.progress import Progress, fold
 from app.ports.event_log import Batch, EventFeed, Offsets, StoredOffsets
-from app.ports.status_store import OffsetsMoved, StoreUnavailable, ViewStore, ViewUpdate
+from app.ports.status_store import (
+    Lying,
+    OffsetsMoved,
+    StoreUnavailable,
+    ViewStore,
+    ViewUpdate,
+)
 
 Answer = TypeVar("Answer")
 
@@ -45,6 +53,8 @@ class ProjectStatus:
     async def _fold(self, batch: Batch) -> ViewUpdate:
         commands: dict[TaskId, SubmitTask] = {}
         cancels: list[CancelTask] = []
+        letters: list[Lying] = []
+        settlements: list[Settlement] = []
         events: list[Event] = []
         results: defaultdict[TaskId, list[tuple[ResultEvent, int]]] = defaultdict(list)
         for record in batch.records:
@@ -57,6 +67,10 @@ class ProjectStatus:
                     results[message.task_id].append((message, record.offset))
             elif isinstance(message, CancelTask):
                 cancels.append(message)
+            elif isinstance(message, DeadLetter):
+                letters.append(Lying(message, record.shard.partition, record.offset))
+            elif isinstance(message, Settlement):
+                settlements.append(message)
         stored = await self.views.progress(results)
         return ViewUpdate(
             commands=list(commands.values()),
@@ -67,6 +81,8 @@ class ProjectStatus:
             before=batch.before,
             after=batch.after,
             cancels=cancels,
+            letters=letters,
+            settlements=settlements,
         )
 
 

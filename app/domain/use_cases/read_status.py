@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from app.domain.model.errors import UnknownTask
 from app.domain.model.ids import TaskId, minted_at
-from app.domain.model.lifecycle import TaskState
+from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.task import Task, carried_on
 from app.domain.use_cases.await_result import Listener, ResultWaiters
 from app.ports.clock import Clock
@@ -19,8 +19,10 @@ _FRESH = timedelta(seconds=10)
 """A task minted this recently may not have reached the views yet."""
 _PATIENCE = 2.0
 _UNDATED_PATIENCE = 0.5
+_OWN_WRITE = 0.5
 _LOOK_AGAIN = (0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1)
 _ANSWERS = 1_000
+_ENDED = frozenset(state for state in TaskState if state.terminal)
 _RECHECK = 1.0
 """How often a waiter looks by itself, should the news not reach it. Seconds, as all of these."""
 
@@ -57,6 +59,11 @@ class ReadStatus:
     async def find(self, task_id: TaskId) -> Task:
         """The task; raise `UnknownTask`, for a fresh id only after giving the views a moment."""
         return await self._look(task_id, lambda _: True, self._patience(task_id))
+
+    async def seen_canceling(self, task_id: TaskId) -> None:
+        """Return once the views say that it is being canceled, or has ended, or after a moment."""
+        with suppress(UnknownTask):
+            await self._look(task_id, _not_going_on, _OWN_WRITE)
 
     async def result(self, task: Task, listener: Listener, seconds: float) -> Task:
         """A task just submitted, as soon as it has ended or asks for input, or after `seconds`.
@@ -149,9 +156,24 @@ def _settled(task: Task) -> bool:
     return task.state.terminal or task.state is TaskState.INPUT_REQUIRED
 
 
+def _not_going_on(task: Task) -> bool:
+    return task.state.terminal or task.reason is Reason.CANCELING
+
+
 def _newest(told: Task, viewed: Task | None) -> Task:
     """Whichever knows more: an ending, else the later event; the views where both know as much."""
-    return told if viewed is None or _known(told) > _known(viewed) else viewed
+    if viewed is None:
+        return told
+    if told.state.terminal and _ended_after_all(viewed) >= told.attempt:
+        return viewed
+    return told if _known(told) > _known(viewed) else viewed
+
+
+def _ended_after_all(task: Task) -> int:
+    """The newest attempt of an open task that has ended: it was opened again, by a redrive."""
+    if task.state.terminal:
+        return 0
+    return max((each.number for each in task.attempts if each.state in _ENDED), default=0)
 
 
 def _known(task: Task) -> tuple[bool, int, int, bool]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.errors import Rejected, UnknownAgent
 from app.domain.model.events import TaskError, TaskFailed, TaskRejected
-from app.domain.model.ids import AgentName, WorkerId
+from app.domain.model.ids import AgentName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.known_tasks import KnownTasks
 from app.domain.use_cases.run_context import Run
@@ -45,9 +45,7 @@ class RefuseMessage:
         await self.settle.bury(delivery, reason, content.detail, content.task_id)
         if content.task_id is None or content.agent is None:
             return
-        if self.known.heard_of(content.task_id) or (
-            self.store is not None and await self.store.find(content.task_id)
-        ):
+        if not content.earlier.redrives and await self._is_a_task(content.task_id):
             return  # a stray message with a real task's id must not end that task
         await self.log.publish(
             TaskRejected(
@@ -60,4 +58,9 @@ class RefuseMessage:
                 error=TaskError(code=reason, message=content.detail),
                 reason=Reason.DEAD_LETTERED,
             )
+        )
+
+    async def _is_a_task(self, task_id: TaskId) -> bool:
+        return self.known.heard_of(task_id) or (
+            self.store is not None and await self.store.find(task_id) is not None
         )

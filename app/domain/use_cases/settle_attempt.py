@@ -1,7 +1,7 @@
 """Record what came of a run: its ending, another try, or a dead letter."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from app.domain.model.agents import Agent
@@ -15,7 +15,7 @@ from app.domain.model.events import (
     TaskFailed,
     TaskRetryScheduled,
 )
-from app.domain.model.ids import TaskId
+from app.domain.model.ids import AgentName, TaskId
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.run_attempt import Canceled, Failed, Outcome, failed
 from app.domain.use_cases.run_context import Run
@@ -24,8 +24,6 @@ from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
 from app.ports.task_queue import Delivery
 
-_HELD = 30.0
-"""Seconds a worker keeps a task that waits for its next run; longer waits go to the delays."""
 _LETTERS = {
     Reason.DEADLINE_EXCEEDED: DeadLetterReason.DEADLINE_EXCEEDED,
     Reason.BUDGET_EXCEEDED: DeadLetterReason.BUDGET_EXCEEDED,
@@ -37,6 +35,8 @@ class SettleAttempt:
     dead_letters: DeadLetters
     delays: Delays
     clock: Clock
+    hold_seconds: float
+    """A worker keeps a task that waits for its next run no longer; the delays do."""
 
     async def __call__(
         self, delivery: Delivery, command: SubmitTask, agent: Agent, run: Run, outcome: Outcome
@@ -60,13 +60,16 @@ class SettleAttempt:
         self, delivery: Delivery, reason: DeadLetterReason, detail: str, task_id: TaskId | None
     ) -> None:
         """Set the delivery's message aside with a reason."""
+        agent, earlier = delivery.content.agent, delivery.content.earlier
         letter = DeadLetter(
             origin=delivery.origin,
             reason=reason,
             detail=detail,
             task_id=task_id,
             at=self.clock.now(),
+            agent=AgentName(agent) if agent else None,
             attempts=delivery.attempt,
+            redrives=earlier.redrives,
         )
         await self.dead_letters.put(letter)
 
@@ -88,14 +91,24 @@ class SettleAttempt:
             await self._fail(delivery, run, failure)
             return None
         not_before = self.clock.now() + timedelta(seconds=wait)
-        if wait > _HELD:
-            earlier = Earlier(delivery.attempt, failures, command.earlier.redrives)
-            waiting = command.model_copy(update={"earlier": earlier})
-            await self.delays.put(waiting, not_before)
+        held = wait <= self.hold_seconds or not await self._left_to_delays(
+            delivery, command, failures, not_before
+        )
         await run.tell(
             TaskRetryScheduled, error=failure.error, not_before=not_before, usage=run.usage
         )
-        return wait if wait <= _HELD else None
+        return wait if held else None
+
+    async def _left_to_delays(
+        self, delivery: Delivery, command: SubmitTask, failures: int, not_before: datetime
+    ) -> bool:
+        """Whether the delays have it now: they have no room to note the time beside the largest."""
+        earlier = Earlier(delivery.attempt, failures, command.earlier.redrives)
+        try:
+            await self.delays.put(command.model_copy(update={"earlier": earlier}), not_before)
+        except PayloadTooLarge:
+            return False
+        return True
 
     async def _fail(self, delivery: Delivery, run: Run, failure: Failed) -> None:
         reason, letter = failure.reason, None
