@@ -20,6 +20,7 @@ from app.domain.model.agents import AgentCatalog, AgentSpec
 from app.domain.model.ids import AgentName, RuntimeName
 from app.domain.model.messages import Message
 from app.domain.use_cases.await_result import ResultWaiters
+from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.submit_task import SubmitTaskHandler
@@ -80,10 +81,12 @@ class Gateway:
         log, store = self.asked_log or self.log, self.asked_store or self.store
         self.catalog: AgentCatalog = MemoryCatalog([ANALYST], compile_schema).load()
         self.waiters = ResultWaiters(MemoryResultTail(self.log))
+        status = ReadStatus(store, self.waiters, self.clock)
         self.services = self.adapt(
             GatewayServices(
                 submit=SubmitTaskHandler(self.catalog, log, store, self.clock),
-                status=ReadStatus(store, self.waiters, self.clock),
+                cancel=CancelTaskHandler(log, status, self.clock),
+                status=status,
                 store=store,
                 catalog=self.catalog,
                 version="1.2.3",

@@ -94,6 +94,7 @@ class Script:
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
         self.resumed_after: list[str | None] = []
+        self.canceled: set[str] = set()
 
     async def submit(self, request: Request) -> Response:
         body = await request.json()
@@ -108,6 +109,8 @@ class Script:
     async def find(self, request: Request) -> Response:
         task_id = request.path_params["id"]
         self.seen[task_id] += 1
+        if task_id in self.canceled:
+            return JSONResponse(task(task_id, "canceled"))
         if found := FINISHED.get(task_id):
             return JSONResponse(found)
         if task_id == RUNNING:
@@ -119,6 +122,15 @@ class Script:
             result = {"output": {"words": 2}, "artifacts": []} if state == "completed" else None
             return JSONResponse(task(SOON, state, result=result))
         return problem(404, "unknown-task", f"no task {task_id} is known")
+
+    async def cancel(self, request: Request) -> Response:
+        task_id = request.path_params["id"]
+        if task_id in (RUNNING, SOON):
+            return JSONResponse(task(task_id, reason="canceling", asked=await request.json()), 202)
+        if task_id == ASKING:
+            self.canceled.add(ASKING)
+            return JSONResponse(task(ASKING, "input-required", reason="canceling"), 202)
+        return problem(409, "task-ended", f"task {task_id} has ended: it is completed")
 
     async def events(self, request: Request) -> Response:
         after = request.headers.get("last-event-id")
@@ -188,6 +200,7 @@ def serving(script: Script) -> Iterator[str]:
         Route("/v1/tasks", script.submit, methods=["POST"]),
         Route("/v1/tasks", script.list),
         Route("/v1/tasks/{id}", script.find),
+        Route("/v1/tasks/{id}/cancel", script.cancel, methods=["POST"]),
         Route("/v1/tasks/{id}/events", script.events),
         Route("/v1/agents", script.agents),
         Route("/v1/agents/{name}", script.agent),

@@ -318,3 +318,27 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_a_cancel_is_handed_in_with_its_reason() -> None:
+    done = crewline("cancel", RUNNING, "--reason", "changed my mind", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["reason"]) == (0, "canceling")
+    assert told["asked"] == {"reason": "changed my mind"}
+    plain = crewline("cancel", RUNNING)
+    assert (plain.returncode, plain.stdout) == (0, f"{RUNNING}\tsubmitted\tcanceling\n")
+
+
+@pytest.mark.parametrize(
+    ("task_id", "code"),
+    [(ASKING, 0), (SOON, 1), (RUNNING, 5)],
+    ids=["canceled", "ended otherwise", "not yet"],
+)
+def test_waiting_for_a_cancel_tells_whether_it_came_to_that(task_id: str, code: int) -> None:
+    assert crewline("cancel", task_id, "--wait", "4").returncode == code
+
+
+def test_a_task_that_has_ended_is_not_canceled() -> None:
+    done = crewline("cancel", DONE)
+    assert done.returncode == 4
+    assert "has ended: it is completed (task-ended)" in done.stderr

@@ -31,6 +31,11 @@ class WholeTopic:
         """Where the topic ended when reading began."""
         self._caught_up = asyncio.Event()
 
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether all is read that stood there when reading began."""
+        return self._caught_up.is_set()
+
     async def caught_up(self) -> None:
         """Return once all is read that stood there when reading began."""
         await self._caught_up.wait()

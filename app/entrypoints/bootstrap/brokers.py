@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from app.adapters.kafka import provisioning
 from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.control import KafkaControl
 from app.adapters.kafka.dead_letters import KafkaDeadLetters
 from app.adapters.kafka.engine import Limits
 from app.adapters.kafka.event_feed import KafkaEventFeed
@@ -18,6 +19,7 @@ from app.adapters.kafka.oauth import ClientCredentials
 from app.adapters.kafka.result_tail import KafkaResultTail
 from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
 from app.adapters.kafka.topics import Topics
+from app.adapters.memory.control import MemoryControl
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.event_feed import MemoryEventFeed
 from app.adapters.memory.event_log import MemoryEventLog
@@ -27,6 +29,7 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.model.messages import Message
 from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
+from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
 from app.ports.event_log import EventFeed, EventLog, ResultTail
@@ -66,6 +69,9 @@ class Broker(Protocol):
 
     @abstractmethod
     def tail(self) -> Tail: ...
+
+    @abstractmethod
+    def control(self) -> Control: ...
 
     @abstractmethod
     def queue(
@@ -145,6 +151,9 @@ class KafkaBroker(Broker):
     def tail(self) -> Tail:
         return KafkaResultTail(self.connection, self.topics)
 
+    def control(self) -> Control:
+        return KafkaControl(self.connection, self.topics)
+
     def queue(
         self, settings: WorkerSettings, worker_id: WorkerId, others: Collection[AgentName]
     ) -> TaskQueue:
@@ -193,6 +202,9 @@ class MemoryBroker(Broker):
 
     def tail(self) -> Tail:
         return MemoryResultTail(self.memory)
+
+    def control(self) -> Control:
+        return MemoryControl(self.memory)
 
     def queue(
         self,

@@ -13,6 +13,9 @@ from app.adapters.local.worker_identity import claim_worker_identity
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.use_cases.await_result import ResultWaiters
+from app.domain.use_cases.cancel_task import CancelTaskHandler
+from app.domain.use_cases.cancellations import Cancellations
+from app.domain.use_cases.heed_cancels import HeedfulQueue
 from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.run_task import RunTaskHandler
@@ -46,11 +49,14 @@ async def gateway(
 
     clock, catalog, tail = SystemClock(), catalog_of(settings), broker.tail()
     waiters = ResultWaiters(tail)
+    status = ReadStatus(store.status, waiters, clock)
     async with broker.log() as log:
+        observed_log = observed.log(log, broker)
         app = create_app(
             GatewayServices(
-                submit=SubmitTaskHandler(catalog, observed.log(log, broker), store.status, clock),
-                status=ReadStatus(store.status, waiters, clock),
+                submit=SubmitTaskHandler(catalog, observed_log, store.status, clock),
+                cancel=CancelTaskHandler(observed_log, status, clock),
+                status=status,
                 store=store.status,
                 catalog=catalog,
                 version=VERSION,
@@ -100,7 +106,7 @@ async def worker(
     meter: "WorkerMeter | None" = None,
 ) -> AsyncIterator[WorkerParts]:
     """A worker under an identity of its own; `store` is where it looks up what may have run."""
-    catalog = catalog_of(settings)
+    catalog, cancellations = catalog_of(settings), Cancellations()
     settings = agents_of(settings, catalog)
     folder = settings.worker.runtime_folder
     async with AsyncExitStack() as stack:
@@ -117,7 +123,11 @@ async def worker(
         yield WorkerParts(
             id=identity.id,
             catalog=catalog,
-            queue=broker.queue(settings.worker, identity.id, _others(catalog, runtimes)),
+            queue=HeedfulQueue(
+                broker.queue(settings.worker, identity.id, _others(catalog, runtimes)),
+                broker.control(),
+                cancellations,
+            ),
             handle=RunTaskHandler(
                 worker_id=identity.id,
                 catalog=catalog,
@@ -128,6 +138,7 @@ async def worker(
                 clock=SystemClock(),
                 tracing=observed.tracing(settings.worker.group),
                 store=store.status if store else None,
+                cancellations=cancellations,
             ),
             ping=plain_log.ping,
         )

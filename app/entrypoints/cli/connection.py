@@ -44,13 +44,11 @@ class Gateway:
         return self._object(response), response.headers
 
     def post(
-        self, path: str, body: Json, headers: Mapping[str, str], wait: float | None = None
+        self, path: str, body: Json, headers: Mapping[str, str], if_lost: str
     ) -> tuple[Json, httpx.Headers]:
-        """What the gateway answers to a body."""
-        with self._answering(path, sent=True):
-            response = self._client.post(
-                path, json=body, headers={**headers, **_prefer(wait)}, timeout=_patience(wait)
-            )
+        """What the gateway answers to a body; `if_lost` is the advice where it may have come."""
+        with self._answering(path, if_lost):
+            response = self._client.post(path, json=body, headers=headers, timeout=_patience(None))
         return self._object(response), response.headers
 
     @contextmanager
@@ -68,7 +66,7 @@ class Gateway:
             yield _lines(response.iter_bytes())
 
     @contextmanager
-    def _answering(self, path: str, *, sent: bool = False) -> Iterator[None]:
+    def _answering(self, path: str, if_lost: str = "") -> Iterator[None]:
         try:
             yield
         except httpx.ConnectError as error:
@@ -79,8 +77,8 @@ class Gateway:
             raise CommandFailed(f"{self._url}: {error}", Exit.USAGE) from error
         except httpx.HTTPError as error:
             message = f"{self._url}{path} did not answer ({_reason(error)})"
-            if sent:
-                message += "; the task may have been accepted: repeat safely with --idempotency-key"
+            if if_lost:
+                message += f"; {if_lost}"
             raise CommandFailed(message, Exit.UNREACHABLE) from error
 
     def _object(self, response: httpx.Response) -> Json:

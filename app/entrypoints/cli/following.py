@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.entrypoints.cli.connection import Gateway, Json
@@ -37,11 +37,22 @@ def settled(task: Json) -> bool:
     return task.get("state") in _SETTLED
 
 
-def await_task(gateway: Gateway, task: Json, seconds: float | None, progress: Progress) -> Json:
-    """The task once it is settled, or as it stands after so many seconds (None: however long)."""
+def ended(task: Json) -> bool:
+    """Whether nothing will happen to the task any more."""
+    return task.get("state") in _ENDED
+
+
+def await_task(
+    gateway: Gateway,
+    task: Json,
+    seconds: float | None,
+    progress: Progress,
+    over: Callable[[Json], bool] = settled,
+) -> Json:
+    """The task once it is `over`, or as it stands after so many seconds (None: however long)."""
     deadline = None if seconds is None else time.monotonic() + seconds
     answered = time.monotonic()
-    while not settled(task):
+    while not over(task):
         left = _LOOK if deadline is None else deadline - time.monotonic()
         if left <= 0:
             break
@@ -56,7 +67,7 @@ def await_task(gateway: Gateway, task: Json, seconds: float | None, progress: Pr
             continue
         answered = time.monotonic()
         progress.say(_standing(task))
-        if not settled(task) and answered - asked < 0.5:  # it did not wait, so we do
+        if not over(task) and answered - asked < 0.5:  # it did not wait, so we do
             _pause(_number(headers.get("Retry-After"), 1), deadline)
     return task
 

@@ -43,6 +43,13 @@ def ending(state: object) -> Exit:
     return Exit.TASK_FAILED if state in {"failed", "canceled", "rejected"} else Exit.NOT_FINISHED
 
 
+def stopping(state: object) -> Exit:
+    """The exit code for somebody who wanted the task canceled and waited for that."""
+    if state == "canceled":
+        return Exit.DONE
+    return Exit.TASK_FAILED if state in {"completed", "failed", "rejected"} else Exit.NOT_FINISHED
+
+
 def complain(message: str) -> None:
     """Say it on standard error, in one line."""
     sys.stderr.write(f"crewline: {' '.join(printable(message).split())}\n")

@@ -148,6 +148,29 @@ def tail(task_id: TaskId, *, as_json: AsJson = False, url: Url = DEFAULT_URL) ->
         tasks.tail(url, task_id, as_json=as_json)
 
 
+def cancel(
+    task_id: TaskId,
+    *,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why, for whoever looks at it later.")
+    ] = None,
+    wait: Wait = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Stop a task, or have it never start."""
+    with told():
+        from app.entrypoints.cli import asking, tasks
+
+        outcome = tasks.Wanted(
+            waiting=wait is not None,
+            seconds=asking.wait_seconds(wait),
+            output=None,
+            as_json=as_json,
+        )
+        tasks.cancel(url, task_id, reason, outcome)
+
+
 def list_tasks(
     *,
     state: Annotated[

@@ -10,8 +10,8 @@ from app.entrypoints.cli.artifacts import save
 from app.entrypoints.cli.asking import TaskAsked
 from app.entrypoints.cli.connection import Gateway, Json
 from app.entrypoints.cli.events import EventWriter
-from app.entrypoints.cli.following import await_task, follow
-from app.entrypoints.cli.outcomes import Exit, ending, leave, told
+from app.entrypoints.cli.following import await_task, ended, follow
+from app.entrypoints.cli.outcomes import Exit, ending, leave, stopping, told
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_accepted, show_json, show_task
 
@@ -31,7 +31,8 @@ def submit(url: str, asked: TaskAsked, wanted: Wanted, *, following: bool) -> No
     """Hand the task in; then follow it and wait for it, where that is wanted."""
     gateway = Gateway(url)
     with Progress(f"handing it to {asked.agent}"):
-        task, _ = gateway.post("/v1/tasks", asked.body, asked.headers)
+        if_lost = "the task may have been accepted: repeat safely with --idempotency-key"
+        task, _ = gateway.post("/v1/tasks", asked.body, asked.headers, if_lost)
     if following:
         _follow(gateway, str(task["id"]), sys.stderr)
     if following or wanted.waiting:
@@ -61,6 +62,23 @@ def tail(url: str, task_id: str, *, as_json: bool) -> NoReturn:
     _follow(gateway, task_id, sys.stdout, as_json=as_json)
     task, _ = gateway.get(_path(task_id))
     leave(ending(task.get("state")))
+
+
+def cancel(url: str, task_id: str, reason: str | None, wanted: Wanted) -> NoReturn:
+    """Have the task stopped; where that is wanted, wait until it has, or has ended otherwise."""
+    gateway = Gateway(url)
+    with Progress("asking"):
+        body = {} if reason is None else {"reason": reason}
+        if_lost = "asking again is harmless"
+        task, _ = gateway.post(f"{_path(task_id)}/cancel", body, {}, if_lost)
+    if not wanted.waiting:
+        _show(task, wanted)
+        leave(Exit.DONE)
+    advice = f"it is being canceled; wait for it with: crewline status {task_id} --wait"
+    with told(lambda: advice), Progress("canceling") as progress:
+        task = await_task(gateway, task, wanted.seconds, progress, ended)
+    _show(task, wanted)
+    leave(stopping(task.get("state")))
 
 
 def _path(task_id: str) -> str:

@@ -8,7 +8,7 @@ from fastapi import Path
 from app.entrypoints.gateway.event_stream import POSITION
 from app.entrypoints.gateway.example_answers import EVENTS_AS_STREAM, SUBMITS
 from app.entrypoints.gateway.negotiation import EVENT_STREAM, JSON
-from app.entrypoints.gateway.problem_answers import answers
+from app.entrypoints.gateway.problem_answers import answer, answers
 from app.entrypoints.gateway.reading import IDEMPOTENCY_KEY
 from app.entrypoints.gateway.resources import (
     AgentList,
@@ -125,6 +125,40 @@ LIST: Described = {
     "responses": {
         200: {"description": "One page.", "headers": {"Link": _LINK}},
         **answers(406, 422, 503),
+    },
+}
+
+_ENDED = (
+    "The task has ended.",
+    "task-ended",
+    "task 0192f0c1-7b2a-7c3d-8e4f-5a6b7c8d9e0f has ended: it is completed",
+    False,
+)
+CANCEL: Described = {
+    "tags": ["tasks"],
+    "summary": "Cancel a task",
+    "description": "`202` means that every worker will hear of it. The task says `canceling` until "
+    "its work has stopped; it may still end otherwise. Asking again is harmless.",
+    "status_code": 202,
+    "response_model": TaskResource,
+    "responses": {
+        202: {
+            "description": "The task, which is being stopped.",
+            "headers": {"Retry-After": _RETRY_AFTER},
+        },
+        **answers(400, 404, 406, 408, 413, 415, 422, 503),
+        409: answer(409, _ENDED),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": False,
+            "content": {
+                JSON: {
+                    "schema": {"$ref": "#/components/schemas/CancelRequest"},
+                    "example": {"reason": "changed my mind"},
+                }
+            },
+        },
     },
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from app.domain.model.commands import TaskRequest
+from app.domain.model.commands import CancelRequest, TaskRequest
 from app.entrypoints.gateway.problem_answers import every_answer
 from app.entrypoints.gateway.problems import ProblemBody, Violation
 
@@ -20,7 +20,7 @@ The same tasks can be submitted by producing to Kafka: see `/asyncapi.json`.
 
 
 def completed(generate: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """A generator whose document also holds the task request and the problems."""
+    """A generator whose document also holds the requests and the problems."""
     done: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
@@ -36,7 +36,12 @@ def completed(generate: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, 
 
 def _schemas() -> dict[str, Any]:
     _, found = models_json_schema(
-        [(TaskRequest, "validation"), (ProblemBody, "serialization"), (Violation, "serialization")],
+        [
+            (TaskRequest, "validation"),
+            (CancelRequest, "validation"),
+            (ProblemBody, "serialization"),
+            (Violation, "serialization"),
+        ],
         ref_template=_REF,
     )
     schemas: dict[str, Any] = found["$defs"]

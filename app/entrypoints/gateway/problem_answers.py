@@ -8,7 +8,10 @@ from app.entrypoints.gateway.problems import MEDIA_TYPE
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _RETRY_AFTER = {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}
 
-_KINDS: dict[int, tuple[str, str, str, bool]] = {
+Kind = tuple[str, str, str, bool]
+"""Description, code, detail, and whether the same request may succeed later."""
+
+_KINDS: dict[int, Kind] = {
     400: (
         "The body cannot be read.",
         "malformed",
@@ -86,9 +89,9 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {**named, "default": other}
 
 
-def answer(status: int) -> dict[str, Any]:
-    """One failure."""
-    description, code, detail, retryable = _KINDS[status]
+def answer(status: int, kind: Kind | None = None) -> dict[str, Any]:
+    """One failure: the usual one of its status, unless told otherwise."""
+    description, code, detail, retryable = kind or _KINDS[status]
     example = {
         "type": f"urn:crewline:problem:{code}",
         "title": code.replace("-", " ").capitalize(),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from app.domain.model.agents import AgentCatalog
-from app.domain.model.commands import TaskRequest
+from app.domain.model.commands import CancelRequest, TaskRequest
 from app.domain.model.ids import AgentName
 from app.entrypoints.gateway.json_text import check_json
 from app.entrypoints.gateway.negotiation import JSON
@@ -37,6 +37,19 @@ async def read_task_request(request: Request, catalog: AgentCatalog) -> TaskRequ
         if each["loc"] == ("agent",) and isinstance(each["input"], str):
             catalog.require(AgentName(each["input"]))  # no agent has such a name; it says which are
     raise invalid(in_body(errors, TaskRequest.model_fields))
+
+
+async def read_cancel_request(request: Request) -> CancelRequest:
+    """What a body says about a cancel, if there is one; raise a `Problem` for a wrong one."""
+    body = await _body(request)
+    if not body.strip():
+        return CancelRequest()
+    _require_json(request)
+    try:
+        return CancelRequest.model_validate_json(check_json(body))
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_context=False)
+    raise invalid(in_body(errors, CancelRequest.model_fields))
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -8,6 +8,7 @@ from importlib.resources import files
 from prometheus_client import CollectorRegistry
 
 from app.domain.model.agents import AgentCatalog
+from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.ports.status_store import StatusStore
@@ -41,6 +42,7 @@ class GatewayServices:
     """Everything one gateway needs; nothing in it knows HTTP."""
 
     submit: SubmitTaskHandler
+    cancel: CancelTaskHandler
     status: ReadStatus
     store: StatusStore
     catalog: AgentCatalog
