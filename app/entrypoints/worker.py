@@ -11,7 +11,7 @@ from app.entrypoints.bootstrap import processes
 from app.entrypoints.bootstrap.brokers import Broker, broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
-from app.entrypoints.process import Stop, run_until_stopped
+from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector
 from app.entrypoints.settings import Settings, WorkerSettings
 
 if TYPE_CHECKING:
@@ -39,21 +39,35 @@ async def serve(settings: Settings, broker: Broker, store: Store | None, stop: S
             ) as parts,
         ):
             handle = admin.meter.handling(parts.handle) if admin else parts.handle
-            working = asyncio.create_task(parts.queue.run(handle))
+            loops = [
+                asyncio.create_task(parts.queue.run(handle)),
+                asyncio.create_task(parts.delays.run(parts.release)),
+            ]
+            working = asyncio.create_task(_all(loops))
             if admin:
                 admin.watch(working, parts)
-            asked = asyncio.create_task(stop.wait())
+            asked = asyncio.create_task(_asked(stop))
             _log.info("working", worker_id=parts.id, runtimes=list(parts.handle.runtimes))
             try:
                 await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-                if not working.done():
-                    _log.info("draining", worker_id=parts.id, seconds=settings.worker.drain_seconds)
-                    await parts.queue.stop(settings.worker.drain_seconds)
+                _log.info("draining", worker_id=parts.id, seconds=settings.worker.drain_seconds)
+                await parts.queue.stop(settings.worker.drain_seconds)
+                await parts.delays.stop()  # last: it releases for the others too
+                await asyncio.wait(loops)
                 await working
             finally:
-                for each in (working, asked):
+                for each in (*loops, working, asked):
                     each.cancel()
-                await asyncio.gather(working, asked, return_exceptions=True)
+                await asyncio.gather(*loops, working, asked, return_exceptions=True)
+
+
+async def _asked(stop: Stop) -> None:
+    await stop.wait()
+
+
+async def _all(loops: "list[asyncio.Task[None]]") -> None:
+    """Return when all have ended, raise as soon as one fails."""
+    await asyncio.gather(*loops)
 
 
 @asynccontextmanager

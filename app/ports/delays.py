@@ -2,13 +2,25 @@
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from app.domain.model.commands import SubmitTask
+from app.domain.model.dead_letters import Origin
+from app.ports.task_queue import Undecodable
 
-Release = Callable[[SubmitTask], Awaitable[None]]
-"""Sends a command to its workers; returns once it is durable, else raises `LogUnavailable`."""
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A command whose time has come, or what stood in its place and cannot be read."""
+
+    content: SubmitTask | Undecodable
+    origin: Origin
+
+
+Release = Callable[[Due], Awaitable[None]]
+"""Returns once what was due is durable elsewhere; where it raises, it is called again."""
 
 
 class Delays(Protocol):
@@ -16,8 +28,8 @@ class Delays(Protocol):
     async def put(self, command: SubmitTask, not_before: datetime) -> None:
         """Return once it is certain that the command will be released at that time or soon after.
 
-        What happened to it earlier is kept with it. Raises `LogUnavailable`; a repeat may be
-        released twice.
+        What happened to it earlier is kept with it. Raises `LogUnavailable`, or `PayloadTooLarge`
+        where there is no room to note the time beside it; a repeat may be released twice.
         """
 
 
@@ -31,3 +43,7 @@ class DelayQueue(Protocol):
     @abstractmethod
     async def stop(self) -> None:
         """Release nothing more; what waits goes on waiting for somebody else."""
+
+    @abstractmethod
+    def healthy(self) -> bool:
+        """Whether the queue is connected and being read."""

@@ -21,6 +21,12 @@ class Limits:
     """Records that run at the same time, over all partitions."""
     buffer: int = 64
     """Records held in memory, the running ones included."""
+    urgent_slots: int = 0
+    """How many of the slots are kept for urgent records."""
+    urgent_buffer: int = 16
+    """Records of urgent topics held in memory, beside all others."""
+    buffer_bytes: int = 1_000_000_000
+    """What the values of those records may take, beyond which no more are read."""
     window: int = 20_000
     """Offsets of one partition between the lowest unfinished record and the highest read."""
     backoff: float = 0.5
@@ -52,3 +58,5 @@ class Claim:
 
 
 Handler = Callable[[Claim], Awaitable[None]]
+Hold = Callable[[Claim, bool], float]
+"""For how many seconds a claim shall not run yet, and whether its room is needed for others."""

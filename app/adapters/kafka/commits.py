@@ -31,6 +31,8 @@ class Partition:
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     waiting: set["asyncio.Task[None]"] = field(default_factory=set)
     """Until it is time for another run."""
+    held_bytes: int = 0
+    """What the values of its records in hand take."""
     noted: int = 0
     """Counts changes; `durable` is the count the last commit covered."""
     durable: int = 0

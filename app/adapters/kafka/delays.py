@@ -1,7 +1,8 @@
 """Delayed commands on Kafka: one topic of commands, each with the time it waits for."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
+from app.adapters.kafka.cloudevents import Record
 from app.adapters.kafka.codec import encode
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
@@ -9,7 +10,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.messages import rfc3339
 from app.ports.delays import Delays
 
-NOT_BEFORE = "crewline-not-before"
+_NOT_BEFORE = "crewline-not-before"
 
 
 class KafkaDelays(Delays):
@@ -19,6 +20,17 @@ class KafkaDelays(Delays):
 
     async def put(self, command: SubmitTask, not_before: datetime) -> None:
         _, value, headers = encode(command)
-        headers = [*headers, (NOT_BEFORE, rfc3339(not_before).encode())]
+        headers = [*headers, (_NOT_BEFORE, rfc3339(not_before).encode())]
         key = command.id.encode()
         await (await self._producer.send(self._topic, key=key, value=value, headers=headers))
+
+
+def not_before_of(record: Record) -> datetime | None:
+    """The time a record waits for; None where it does not say."""
+    for name, value in record.headers:
+        if name == _NOT_BEFORE:
+            try:
+                return datetime.fromisoformat((value or b"").decode()).astimezone(UTC)
+            except (ValueError, OverflowError):
+                return None
+    return None

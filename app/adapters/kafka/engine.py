@@ -9,7 +9,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.adapters.kafka.assignment import Assignment, ReadCommits
-from app.adapters.kafka.claims import Claim, Handler, Limits
+from app.adapters.kafka.claims import Claim, Handler, Hold, Limits
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.reader import Batches, Reader
 from app.adapters.kafka.runner import Runner
@@ -27,10 +27,12 @@ class Engine:
         limits: Limits,
         *,
         exact_ends: bool = True,
+        hold: Hold | None = None,
     ) -> None:
+        """`hold` says of a record that was read for how long it shall not run yet."""
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commits = Commits(consumer, self._partitions)
-        self._runner = Runner(self._partitions, self._commits, limits)
+        self._runner = Runner(self._partitions, self._commits, limits, hold)
         self.assignment = Assignment(
             consumer,
             self._partitions,

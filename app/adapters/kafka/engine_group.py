@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
-from app.adapters.kafka.claims import Handler, Limits
+from app.adapters.kafka.claims import Handler, Hold, Limits
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Engine
 from app.adapters.kafka.group_offsets import GroupOffsets
@@ -26,6 +26,7 @@ class EngineGroup:
         worker_id: WorkerId,
         pattern: str,
         limits: Limits,
+        hold: Hold | None = None,
     ) -> None:
         """`worker_id` is the static member of the group: no two workers may share one.
 
@@ -37,6 +38,7 @@ class EngineGroup:
         self._worker_id = worker_id
         self._pattern = pattern
         self._limits = limits
+        self._hold = hold
         self._engine: Engine | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._stopped = False
@@ -58,6 +60,7 @@ class EngineGroup:
             GroupOffsets(admin, self._group),
             self._limits,
             exact_ends=not self._connection.embedded,
+            hold=self._hold,
         )
         consumer.subscribe(pattern=self._pattern, listener=engine.assignment)
         self._connecting = asyncio.create_task(_connect(admin, consumer))

@@ -6,11 +6,13 @@ from typing import Self
 
 from app.adapters.kafka.codec import encode
 from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.delay_queue import KafkaDelayQueue
 from app.adapters.kafka.delays import KafkaDelays
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
 from app.domain.model.messages import Message
-from app.ports.delays import Delays
+from app.ports.delays import DelayQueue, Delays
+from app.domain.model.ids import WorkerId
 from app.ports.event_log import EventLog
 
 
@@ -24,6 +26,7 @@ class KafkaEventLog(EventLog):
         self._producer = Producer(connection, deadline=deadline)
 
     async def __aenter__(self) -> Self:
+        self._connection = connection
         await self._producer.__aenter__()
         return self
 
@@ -48,3 +51,11 @@ class KafkaEventLog(EventLog):
     def delays(self) -> Delays:
         """Where commands wait for their time, on the same connection."""
         return KafkaDelays(self._producer, self._topics)
+
+    def delay_queue(self, worker_id: WorkerId) -> DelayQueue:
+        """This worker's share of what waits there."""
+        return KafkaDelayQueue(self._connection, self._topics, self._producer, worker_id)
+
+    def redelivery(self) -> Redelivery:
+        """Sends dead letters' messages again, on the same connection."""
+        return KafkaRedelivery(self._producer, self._topics)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 
-from app.adapters.kafka.claims import Claim, Handler, Limits, Record
+from app.adapters.kafka.claims import Claim, Handler, Hold, Limits, Record
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.lanes import Lanes
 from app.ports.task_queue import Again
@@ -20,6 +20,9 @@ _UNTIL_CANCELED = (5.0, 1.0)
 """Seconds that handlers have to stop, after the first and the second time they are told."""
 _SUSPECT = 2
 """Interrupted so often, a record runs beside no other such one."""
+_LOOK_AGAIN = 60.0
+"""Seconds after which what is held is looked at again: clocks are set, and machines sleep."""
+_CROWDED = 0.9
 _log = logging.getLogger(__name__)
 
 
@@ -27,15 +30,22 @@ class Runner:
     """The records a worker has in hand: those that run, and those that wait for their run."""
 
     def __init__(
-        self, partitions: Mapping[TopicPartition, Partition], commits: Commits, limits: Limits
+        self,
+        partitions: Mapping[TopicPartition, Partition],
+        commits: Commits,
+        limits: Limits,
+        hold: Hold | None = None,
     ) -> None:
+        """`hold` is asked before a claim's first run, and again until it holds it no longer."""
         self._partitions = partitions
         self._commits = commits
         self._limits = limits
+        self._hold = hold
         self._lanes: Lanes[Claim] = Lanes()
         self._handler: Handler = _none
         self._alone = asyncio.Semaphore(1)
         self._held = 0
+        self._held_bytes = 0
         self._running = 0
         self._stopping = False
         self._idle = asyncio.Event()
@@ -49,14 +59,20 @@ class Runner:
     @property
     def room(self) -> int:
         """How many records may be added."""
-        return 0 if self._stopping else self._limits.buffer - self._held
+        full = self._stopping or self._held_bytes >= self._limits.buffer_bytes
+        return 0 if full else self._limits.buffer - self._held
 
     def add(self, record: Record, partition: Partition) -> None:
         """Take responsibility for a record; `dispatch` lets it run."""
         own = record.key if record.key is not None else record.offset
         lane = (partition.name, record.key is None, own)
-        self._lanes.add(lane, Claim(record, partition, lane))
         self._held += 1
+        self._count_bytes(record, partition, 1)
+        claim = Claim(record, partition, lane)
+        if self._hold is None:
+            self._lanes.add(lane, claim)
+        else:
+            self._look_at(claim, self._hold)
 
     def dispatch(self) -> None:
         """Start what may run, as far as there are slots."""
@@ -70,6 +86,7 @@ class Runner:
         """Forget a partition that is no longer ours, and stop what runs of it."""
         self._lanes.drop(lambda claim: claim.partition is partition)
         self._held -= partition.offsets.unfinished
+        self._held_bytes -= partition.held_bytes
         for task in [*partition.running, *partition.waiting]:
             task.cancel()
         self.has_room.set()
@@ -95,6 +112,34 @@ class Runner:
                 task.cancel()
             await asyncio.wait(rest, timeout=patience)
         _log.error("some handlers do not stop; their records stay in the queue")
+
+    def _count_bytes(self, record: Record, partition: Partition, sign: int) -> None:
+        size = sign * len(record.value or b"")
+        self._held_bytes += size
+        partition.held_bytes += size
+
+    def _look_at(self, claim: Claim, hold: Hold) -> None:
+        """Let a claim run, or look at it again when it may be time for that.
+
+        It has no run before: none that waits counts as interrupted when its worker dies.
+        """
+        if claim.lost.is_set() or self._stopping:
+            return
+        if (seconds := hold(claim, self._crowded_by(claim))) > 0:
+            wait = min(seconds, _LOOK_AGAIN)
+            asyncio.get_running_loop().call_later(wait, self._look_at, claim, hold)
+            return
+        self._lanes.add(claim.lane, claim)
+        self.dispatch()
+
+    def _crowded_by(self, claim: Claim) -> bool:
+        """Whether the buffer is nearly full, or the claim keeps its partition's commits behind."""
+        limits, reached = self._limits, claim.partition.offsets.next or 0
+        return (
+            self._held > limits.buffer * _CROWDED
+            or self._held_bytes > limits.buffer_bytes * _CROWDED
+            or reached - claim.record.offset > limits.window // 2
+        )
 
     def _start(self, claim: Claim) -> None:
         self._running += 1
@@ -132,6 +177,7 @@ class Runner:
                 self._commits.note(claim.partition)
                 self._lanes.finish(claim.lane)
                 self._held -= 1
+                self._count_bytes(claim.record, claim.partition, -1)
         self.dispatch()
         if self._held - self._running <= (self._limits.buffer - self._limits.slots) // 2:
             self.has_room.set()

@@ -36,8 +36,16 @@ class WorkerAdmin:
             if not parts.queue.healthy():
                 raise Unavailable("it is not connected, or has not been read for 30 seconds")
 
-        checks = {"queue": connected, "broker": parts.ping}
-        self.health.watch(working, parts.queue.healthy, checks)
+        async def releasing() -> None:
+            if not parts.delays.healthy():
+                raise Unavailable("they are not connected, or have not been read for 30 seconds")
+
+        checks = {"queue": connected, "delays": releasing, "broker": parts.ping}
+        self.health.watch(working, lambda: _both_healthy(parts), checks)
+
+
+def _both_healthy(parts: WorkerParts) -> bool:
+    return parts.queue.healthy() and parts.delays.healthy()
 
 
 @dataclass(frozen=True, slots=True)

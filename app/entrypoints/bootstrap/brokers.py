@@ -31,7 +31,7 @@ from app.domain.model.messages import Message
 from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.delays import Delays
+from app.ports.delays import DelayQueue, Delays
 from app.ports.event_log import EventFeed, EventLog, ResultTail
 from app.ports.task_queue import TaskQueue
 
@@ -44,6 +44,10 @@ class Log(EventLog, Protocol):
     @abstractmethod
     async def ping(self) -> None:
         """Return if the broker answers, else raise `LogUnavailable`."""
+    @abstractmethod
+    def delay_queue(self, worker_id: WorkerId) -> DelayQueue:
+        """What releases them, shared out over the workers."""
+
 
 
 class Tail(ResultTail, Protocol):

@@ -19,6 +19,7 @@ from app.domain.use_cases.heed_cancels import HeedfulQueue
 from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.run_task import RunTaskHandler
+from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.brokers import Broker
@@ -27,6 +28,7 @@ from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
 from app.entrypoints.settings import Settings
 from app.ports.event_log import EventFeed
+from app.ports.delays import DelayQueue
 from app.ports.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -99,6 +101,8 @@ class WorkerParts:
 
 @asynccontextmanager
 async def worker(
+    delays: DelayQueue
+    release: ReleaseDelayed
     settings: Settings,
     broker: Broker,
     store: Store | None,
@@ -146,7 +150,12 @@ async def worker(
 
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:
     """Agents that need a runtime which is not among these."""
+                poison_after=settings.worker.poison_after,
+                hold_seconds=settings.worker.hold_seconds,
     return [agent.name for agent in catalog if not set(runtimes) & agent.spec.runtimes.keys()]
+            delays=plain_log.delay_queue(identity.id),
+            # by the plain log: what is released keeps the trace it was sent with
+            release=ReleaseDelayed(plain_log, letters, SystemClock()),
 
 
 @dataclass(frozen=True, slots=True)

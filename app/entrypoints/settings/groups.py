@@ -118,6 +118,20 @@ class ProjectorSettings(Group):
     group: Name = Field(
         "crewline.projector",
         description="Consumer group that shares the log; it "
+    poison_after: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="How many runs of a task may end with the process of their worker before it "
+        "is given up.",
+    )
+    hold_seconds: float = Field(
+        30,
+        ge=0,
+        le=3_600,
+        description="How long a worker keeps a task that waits for its next run; what waits "
+        "longer goes to the topic of delays.",
+    )
         "begins with the prefix of the topics unless it is set.",
     )
     admin_host: str = Field(
