@@ -9,6 +9,7 @@ from typing import Protocol
 import pytest
 
 from app.domain.model.commands import SubmitTask
+from app.domain.model.priorities import Priority
 from app.ports.task_queue import Delivery, Handle, TaskQueue
 from tests.builders import submitted
 from tests.waiting import until
@@ -21,7 +22,7 @@ class Tasks(Protocol):
     async def put(self, command: SubmitTask) -> None: ...
 
     @abstractmethod
-    def queue(self, slots: int) -> TaskQueue: ...
+    def queue(self, slots: int, urgent_slots: int = 0) -> TaskQueue: ...
 
 
 @asynccontextmanager
@@ -111,6 +112,84 @@ class TaskQueueContract:
             go_on.set()
             await until(lambda: len(order) == 3)
         assert order == [other.id, first.id, second.id]
+
+    async def test_the_most_urgent_begin_first(self, tasks: Tasks) -> None:
+        await tasks.put(submitted("first"))
+        begun: list[str] = []
+        go_on = asyncio.Event()
+
+        async def hold_the_first(delivery: Delivery) -> None:
+            begun.append(id_of(delivery))
+            if len(begun) == 1:
+                await go_on.wait()
+
+        async with running(tasks.queue(slots=1), hold_the_first):
+            await until(lambda: len(begun) == 1)
+            waiting = (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.CRITICAL)
+            for priority in waiting:
+                await tasks.put(submitted(priority, priority=priority))
+            await asyncio.sleep(0.5)  # room for all of them to be read
+            go_on.set()
+            await until(lambda: len(begun) == 5)
+        assert begun[1:] == [submitted(priority).id for priority in reversed(waiting)]
+
+    async def test_what_is_urgent_passes_a_long_line(self, tasks: Tasks) -> None:
+        for i in range(200):
+            await tasks.put(submitted(f"t-{i}", priority=Priority.LOW))
+        begun: list[str] = []
+
+        async def take_a_moment(delivery: Delivery) -> None:
+            begun.append(id_of(delivery))
+            await asyncio.sleep(0.02)
+
+        async with running(tasks.queue(slots=2), take_a_moment):
+            await until(lambda: len(begun) > 10)
+            urgent = submitted("urgent", priority=Priority.CRITICAL)
+            await tasks.put(urgent)
+            await until(lambda: urgent.id in begun)
+        assert len(begun) < 100
+
+    async def test_who_is_in_no_hurry_is_not_forgotten(self, tasks: Tasks) -> None:
+        await tasks.put(submitted("first"))
+        patient = submitted("patient", priority=Priority.LOW)
+        begun: list[str] = []
+        go_on = asyncio.Event()
+
+        async def hold_the_first(delivery: Delivery) -> None:
+            begun.append(id_of(delivery))
+            await go_on.wait()
+
+        async with running(tasks.queue(slots=1), hold_the_first):
+            await until(lambda: len(begun) == 1)
+            await tasks.put(patient)
+            await asyncio.sleep(0.5)  # room for it to be read
+            for i in range(20):
+                await tasks.put(submitted(f"t-{i}", priority=Priority.HIGH))
+            await asyncio.sleep(0.5)
+            go_on.set()
+            await until(lambda: len(begun) == 22)
+        assert 2 < begun.index(patient.id) < 12
+
+    async def test_a_slot_can_be_kept_for_what_is_urgent(self, tasks: Tasks) -> None:
+        for i in range(4):
+            await tasks.put(submitted(f"t-{i}"))
+        urgent = submitted("urgent", priority=Priority.CRITICAL)
+        begun: list[str] = []
+        go_on = asyncio.Event()
+
+        async def hold(delivery: Delivery) -> None:
+            begun.append(id_of(delivery))
+            await go_on.wait()
+
+        async with running(tasks.queue(slots=3, urgent_slots=1), hold):
+            await until(lambda: len(begun) == 2)
+            await asyncio.sleep(0.3)  # room for a third one, which must not begin
+            assert len(begun) == 2
+            await tasks.put(urgent)
+            await until(lambda: len(begun) == 3)
+            assert begun[2] == urgent.id
+            go_on.set()
+            await until(lambda: len(begun) == 5)
 
     async def test_stopping_lets_what_runs_finish(self, tasks: Tasks) -> None:
         await tasks.put(submitted("t-1"))

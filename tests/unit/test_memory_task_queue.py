@@ -11,13 +11,13 @@ from tests.contracts.task_queue import TaskQueueContract, Tasks
 class InMemory(Tasks):
     def __init__(self) -> None:
         self._log = MemoryEventLog()
-        self._tasks = MemoryTasks(self._log)
+        self.tasks = MemoryTasks(self._log)
 
     async def put(self, command: SubmitTask) -> None:
         await self._log.publish(command)
 
-    def queue(self, slots: int) -> MemoryTaskQueue:
-        return MemoryTaskQueue(self._tasks, slots)
+    def queue(self, slots: int, urgent_slots: int = 0) -> MemoryTaskQueue:
+        return MemoryTaskQueue(self.tasks, slots, urgent_slots=urgent_slots)
 
 
 class TestMemoryTaskQueue(TaskQueueContract):

@@ -39,6 +39,8 @@ class AgentSpec(BaseModel):
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3_600
     budget: AgentBudget = AgentBudget()
     """What it may spend on models; without one, what tasks ask for."""
+    max_backlog: Annotated[int, Field(ge=1)] | None = None
+    """How many of its tasks may wait before more are refused; without one, the gateway's."""
     retry: RetryPolicy = RetryPolicy()
     input_schema: Schema = {"type": ["string", "object"], "minLength": 1, "maxLength": 100_000}
     output_schema: Schema = {}

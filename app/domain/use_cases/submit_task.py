@@ -8,6 +8,7 @@ from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import Conflict, Rejected, TaskExists
 from app.domain.model.ids import TaskId, derived_task_id, uuid7
 from app.domain.model.task import Task, describe
+from app.domain.use_cases.admit_task import Admission
 from app.domain.use_cases.recent_requests import RecentRequests
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
@@ -34,6 +35,8 @@ class SubmitTaskHandler:
     store: StatusStore
     clock: Clock
     recent: RecentRequests = field(default_factory=RecentRequests)
+    admission: Admission | None = None
+    """Refuses what would wait too long; None lets everything in."""
 
     async def __call__(
         self,
@@ -47,9 +50,9 @@ class SubmitTaskHandler:
         A request with an id, or an idempotency key, that was accepted before returns that task as
         it stands. With a different body it raises `TaskExists` for an id and `KeyReused` for a
         key; while the first one is being accepted, `StillAccepting`. Raises `UnknownAgent`,
-        `UnknownRuntime` or `InvalidInput` before anything is published. `traceparent` is the
-        trace the task becomes part of. `announce` is told the id of a new task right before it is
-        published, so that nothing of it is missed.
+        `UnknownRuntime`, `InvalidInput` or `BacklogFull` before anything is published.
+        `traceparent` is the trace the task becomes part of. `announce` is told the id of a new
+        task right before it is published, so that nothing of it is missed.
         """
         self.catalog.require(request.agent).accept(request)
         task_id = request.id
@@ -57,6 +60,7 @@ class SubmitTaskHandler:
             task_id = derived_task_id("idempotency-key", idempotency_key)
         if task_id is not None:
             return await self._once(request, task_id, traceparent, announce)
+        self._admit(request)
         task_id = TaskId(uuid7(self.clock.now(), self.clock.entropy()))
         command = self._command(request, task_id, traceparent)
         announce(task_id)
@@ -81,11 +85,16 @@ class SubmitTaskHandler:
             if task := await self.store.find(task_id):
                 self._require_same(request, task_id, _same(task, request))
                 return task
+            self._admit(request)
             command = self._command(request, task_id, traceparent)
             announce(task_id)
             await self.log.publish(command)
             remember(command)
         return describe(command, None)
+
+    def _admit(self, request: TaskRequest) -> None:
+        if self.admission is not None:
+            self.admission.admit(self.catalog.require(request.agent), request.priority)
 
     def _command(
         self, request: TaskRequest, task_id: TaskId, traceparent: str | None

@@ -9,16 +9,19 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from app.adapters.kafka import provisioning
+from app.adapters.kafka.backlogs import KafkaBacklogs
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.control import KafkaControl
 from app.adapters.kafka.dead_letters import KafkaDeadLetters
 from app.adapters.kafka.engine import Limits
 from app.adapters.kafka.event_feed import KafkaEventFeed
 from app.adapters.kafka.event_log import KafkaEventLog
+from app.adapters.kafka.fleet import KafkaFleetFeed
 from app.adapters.kafka.oauth import ClientCredentials
 from app.adapters.kafka.result_tail import KafkaResultTail
 from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
 from app.adapters.kafka.topics import Topics
+from app.adapters.memory.backlogs import MemoryBacklogs
 from app.adapters.memory.control import MemoryControl
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.event_feed import MemoryEventFeed
@@ -29,11 +32,13 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.model.messages import Message
 from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
+from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import DelayQueue, Delays
 from app.ports.event_log import EventFeed, EventLog, ResultTail
-from app.ports.task_queue import TaskQueue
+from app.ports.fleet import FleetFeed, Heartbeats
+from app.ports.task_queue import Ownership, Shares, TaskQueue
 
 
 class Log(EventLog, Protocol):
@@ -42,12 +47,20 @@ class Log(EventLog, Protocol):
         """Where commands wait for their time."""
 
     @abstractmethod
-    async def ping(self) -> None:
-        """Return if the broker answers, else raise `LogUnavailable`."""
-    @abstractmethod
     def delay_queue(self, worker_id: WorkerId) -> DelayQueue:
         """What releases them, shared out over the workers."""
 
+    @abstractmethod
+    def heartbeats(self) -> Heartbeats:
+        """Where a worker says that it lives."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return if the broker answers, else raise `LogUnavailable`."""
+
+
+class Queue(TaskQueue, Shares, Protocol):
+    """A queue that also tells how much of it is ours."""
 
 
 class Tail(ResultTail, Protocol):
@@ -78,10 +91,21 @@ class Broker(Protocol):
     def control(self) -> Control: ...
 
     @abstractmethod
+    def fleet(self) -> FleetFeed: ...
+
+    @abstractmethod
     def queue(
-        self, settings: WorkerSettings, worker_id: WorkerId, others: Collection[AgentName]
-    ) -> TaskQueue:
+        self,
+        settings: WorkerSettings,
+        worker_id: WorkerId,
+        others: Collection[AgentName],
+        ownership: Ownership,
+    ) -> Queue:
         """A queue of all tasks but those of `others`, agents this worker cannot run."""
+
+    @abstractmethod
+    def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:
+        """How much waits for the workers of this group."""
 
     @abstractmethod
     def topic_of(self, message: Message) -> str: ...
@@ -158,9 +182,16 @@ class KafkaBroker(Broker):
     def control(self) -> Control:
         return KafkaControl(self.connection, self.topics)
 
+    def fleet(self) -> FleetFeed:
+        return KafkaFleetFeed(self.connection, self.topics)
+
     def queue(
-        self, settings: WorkerSettings, worker_id: WorkerId, others: Collection[AgentName]
-    ) -> TaskQueue:
+        self,
+        settings: WorkerSettings,
+        worker_id: WorkerId,
+        others: Collection[AgentName],
+        ownership: Ownership,
+    ) -> Queue:
         return KafkaTaskQueue(
             self.connection,
             self.topics,
@@ -171,8 +202,17 @@ class KafkaBroker(Broker):
             ),
             group=settings.group,
             worker_id=worker_id,
-            limits=Limits(slots=settings.slots, buffer=settings.slots + settings.buffer),
+            limits=Limits(
+                slots=settings.slots,
+                buffer=settings.slots + settings.buffer,
+                urgent_slots=settings.urgent_slots,
+                urgent_buffer=settings.slots,
+            ),
+            ownership=ownership,
         )
+
+    def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:
+        return KafkaBacklogs(self.connection, self.topics, group)
 
     def topic_of(self, message: Message) -> str:
         return self.topics.of(message)
@@ -194,6 +234,10 @@ class MemoryBroker(Broker):
     memory: MemoryEventLog = field(default_factory=MemoryEventLog)
     letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
     forgets: bool = True
+    tasks: MemoryTasks = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", MemoryTasks(self.memory))
 
     def log(self) -> AbstractAsyncContextManager[Log]:
         return nullcontext(self.memory)
@@ -210,13 +254,20 @@ class MemoryBroker(Broker):
     def control(self) -> Control:
         return MemoryControl(self.memory)
 
+    def fleet(self) -> FleetFeed:
+        return self.memory.heartbeats()
+
     def queue(
         self,
         settings: WorkerSettings,
         worker_id: WorkerId,  # noqa: ARG002  there is one worker
         others: Collection[AgentName],  # noqa: ARG002
-    ) -> TaskQueue:
-        return MemoryTaskQueue(MemoryTasks(self.memory), settings.slots)
+        ownership: Ownership,  # noqa: ARG002  nobody takes anything from it
+    ) -> Queue:
+        return MemoryTaskQueue(self.tasks, settings.slots, urgent_slots=settings.urgent_slots)
+
+    def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:  # noqa: ARG002
+        return nullcontext(MemoryBacklogs(self.tasks))
 
     def topic_of(self, message: Message) -> str:
         return Topics().of(message)

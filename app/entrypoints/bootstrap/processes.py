@@ -12,6 +12,7 @@ from app.adapters.local.clock import SystemClock
 from app.adapters.local.worker_identity import claim_worker_identity
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
+from app.domain.use_cases.admit_task import Admission
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.cancellations import Cancellations
@@ -52,11 +53,14 @@ async def gateway(
     clock, catalog, tail = SystemClock(), catalog_of(settings), broker.tail()
     waiters = ResultWaiters(tail)
     status = ReadStatus(store.status, waiters, clock)
-    async with broker.log() as log:
+    async with broker.log() as log, broker.backlogs(settings.worker.group) as backlogs:
+        admission = Admission(backlogs, clock, settings.gateway.max_backlog)
         observed_log = observed.log(log, broker)
         app = create_app(
             GatewayServices(
-                submit=SubmitTaskHandler(catalog, observed_log, store.status, clock),
+                submit=SubmitTaskHandler(
+                    catalog, observed_log, store.status, clock, admission=admission
+                ),
                 cancel=CancelTaskHandler(observed_log, status, clock),
                 status=status,
                 store=store.status,
@@ -78,10 +82,12 @@ async def gateway(
         listening = asyncio.create_task(waiters.run())
         listening.add_done_callback(_say_if_broken)
         try:
+        watching = asyncio.create_task(admission.watch())
             yield app
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            for each in (listening, watching):
+                each.cancel()
+            await asyncio.gather(listening, watching, return_exceptions=True)
 
 
 def _say_if_broken(listening: "asyncio.Task[None]") -> None:

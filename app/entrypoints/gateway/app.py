@@ -19,7 +19,7 @@ from app.entrypoints.gateway.routes.submit import add_submit_route
 from app.entrypoints.gateway.routes.tasks import add_task_routes
 from app.entrypoints.gateway.services import GatewayServices
 
-_READABLE = ("Location", "Retry-After", "ETag", "Link", "Preference-Applied", "Allow")
+_READABLE = ("Location", "Retry-After", "ETag", "Link", "Preference-Applied", "Allow", "RateLimit")
 """Answer headers that pages of other origins may read."""
 
 
@@ -28,6 +28,8 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     draining = draining or Draining()
     metrics = GatewayMetrics(services.metrics)
     app = FastAPI(
+    if services.submit.admission is not None:
+        metrics.watch(services.submit.admission, services.catalog)
         title="Crewline",
         summary="Event-driven AI agent workers on Kafka",
         description=DESCRIPTION,

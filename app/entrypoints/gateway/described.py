@@ -73,7 +73,7 @@ SUBMIT: Described = {
             "model": TaskResource,
             "headers": {"Location": _LOCATION, "Preference-Applied": _APPLIED},
         },
-        **answers(400, 406, 408, 409, 413, 415, 422, 503),
+        **answers(400, 406, 408, 409, 413, 415, 422, 429, 503),
     },
     "openapi_extra": {
         "parameters": [

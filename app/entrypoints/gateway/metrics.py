@@ -1,5 +1,7 @@
 """What the gateway counts: requests by route, and tasks by agent and outcome."""
 
+from functools import partial
+from math import nan
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -37,8 +39,31 @@ class GatewayMetrics:
         self.streams = Gauge("crewline_event_streams", "Event streams open now.", registry=registry)
 
 
+        self._backlog = Gauge(
+            "crewline_backlog_tasks",
+            "Tasks handed in and not done, running ones included; NaN while nobody can tell.",
+            ("agent",),
+            registry=registry,
+        )
+        settled = Counter(
+            "crewline_dead_letters_settled",
+            "Dead letters redriven or discarded over HTTP.",
+            ("state",),
+            registry=registry,
+        )
+        self.redriven, self.discarded = map(settled.labels, ("redriven", "discarded"))
 class Metered:
     """Times every request under its route's template."""
+    def watch(self, admission: Admission, catalog: AgentCatalog) -> None:
+        """Show how much waits for each agent."""
+        for agent in catalog:
+            self._backlog.labels(agent.name).set_function(partial(_waiting, admission, agent.name))
+
+
+def _waiting(admission: Admission, agent: AgentName) -> float:
+    waiting = admission.waiting(agent)
+    return nan if waiting is None else waiting
+
 
     def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
         self._app = app

@@ -7,6 +7,11 @@ from app.entrypoints.gateway.problems import MEDIA_TYPE
 
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _RETRY_AFTER = {"description": "Seconds after which to try again.", "schema": {"type": "integer"}}
+_RATE_LIMIT = {"description": "What is left, and when to look again.", "schema": {"type": "string"}}
+_SAYS_WHEN: dict[int, dict[str, Any]] = {
+    429: {"RateLimit": _RATE_LIMIT},
+    503: {},
+}
 
 Kind = tuple[str, str, str, bool]
 """Description, code, detail, and whether the same request may succeed later."""
@@ -66,6 +71,12 @@ _KINDS: dict[int, Kind] = {
         "/inptu: is not known; did you mean 'input'? (and 1 more)",
         False,
     ),
+    429: (
+        "As many tasks wait for the agent as may. Critical ones are taken all the same.",
+        "backlog-full",
+        "100000 tasks wait for business-analyst, and 100000 may",
+        True,
+    ),
     503: (
         "The broker or the store is away; nothing was lost, and trying again is safe.",
         "log-unavailable",
@@ -107,8 +118,8 @@ def answer(status: int, kind: Kind | None = None) -> dict[str, Any]:
         "description": description,
         "content": {MEDIA_TYPE: {"schema": _SCHEMA, "example": example}},
     }
-    if retryable and status == HTTPStatus.SERVICE_UNAVAILABLE:
-        said["headers"] = {"Retry-After": _RETRY_AFTER}
+    if retryable and status in _SAYS_WHEN:
+        said["headers"] = {"Retry-After": _RETRY_AFTER, **_SAYS_WHEN[status]}
     return said
 
 

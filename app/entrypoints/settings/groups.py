@@ -1,8 +1,8 @@
 """The groups of settings beside Kafka: one for each process, and what they share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from app.entrypoints.settings.group import (
     Group,
@@ -52,8 +52,21 @@ class GatewaySettings(Group):
     heartbeat_seconds: Seconds = Field(
         15, description="How often a silent event stream says that it is alive."
     )
+    max_backlog: int = Field(
+        100_000,
+        ge=0,
+        description="How many tasks of one agent may wait or run before more are refused with "
+        "429, critical ones excepted; an agent's file may name its own `max_backlog`. 0 lets them "
+        "queue without end.",
+    )
     cors_origins: Texts = Field(
         default=[], description="Origins whose pages may call the gateway, separated by commas."
+    )
+    linger_seconds: float = Field(
+        3,
+        ge=0,
+        description="How long new requests are still taken after a request to stop, while "
+        "readiness says no, so that load balancers notice first.",
     )
     drain_seconds: float = Field(
         10, ge=0, description="How long open requests may still take after a request to stop."
@@ -90,6 +103,12 @@ class WorkerSettings(Group):
         "in `openai:gpt-4.1-mini`.",
     )
     slots: int = Field(16, ge=1, le=10_000, description="How many tasks run at once.")
+    urgent_slots: int = Field(
+        0,
+        ge=0,
+        description="How many of the slots are kept for tasks of high and critical priority; "
+        "without one they begin at the next free slot.",
+    )
     buffer: int = Field(
         64, ge=0, le=100_000, description="How many tasks are fetched ahead of those that run."
     )
@@ -99,25 +118,22 @@ class WorkerSettings(Group):
         description="How long running tasks may still take after a request to stop; those not "
         "done by then run again elsewhere.",
     )
-    group: Name = Field(
-        "crewline.workers",
-        description="Consumer group that shares the tasks; it "
-        "begins with the prefix of the topics unless it is set.",
+    heartbeat_seconds: float = Field(
+        3, ge=0.2, le=60, description="How often a worker tells the others what it has in hand."
     )
-    admin_host: str = Field(
-        "127.0.0.1", description="Address of the admin port; `0.0.0.0` for every one."
+    lease_seconds: float = Field(
+        9,
+        ge=1,
+        description="How long after its last heartbeat nobody else runs what a worker has in hand; "
+        "at least three times the interval of its heartbeats, and best a little less than "
+        "`CREWLINE_KAFKA__SESSION_TIMEOUT_SECONDS`.",
     )
-    admin_port: Port | None = Field(
-        None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
+    lease_strict: bool = Field(
+        default=False,
+        description="Whether a worker stops all that it runs when its heartbeats do not arrive for "
+        "that long, as one cut off from Kafka cannot tell that from an outage; by default it goes "
+        "on, and only what it has lost is stopped.",
     )
-
-
-class ProjectorSettings(Group):
-    """The projector, which keeps the views."""
-
-    group: Name = Field(
-        "crewline.projector",
-        description="Consumer group that shares the log; it "
     poison_after: int = Field(
         3,
         ge=1,
@@ -132,6 +148,43 @@ class ProjectorSettings(Group):
         description="How long a worker keeps a task that waits for its next run; what waits "
         "longer goes to the topic of delays.",
     )
+    group: Name = Field(
+        "crewline.workers",
+        description="Consumer group that shares the tasks; it "
+        "begins with the prefix of the topics unless it is set.",
+    )
+    admin_host: str = Field(
+        "127.0.0.1", description="Address of the admin port; `0.0.0.0` for every one."
+    )
+    admin_port: Port | None = Field(
+        None, description="Port for `/livez`, `/readyz` and `/metrics`; unset serves none."
+    )
+
+    @model_validator(mode="after")
+    def _bridges_lost_heartbeats(self) -> Self:
+        if self.lease_seconds < 3 * self.heartbeat_seconds:
+            raise ValueError(
+                f"CREWLINE_WORKER__LEASE_SECONDS is {self.lease_seconds:g}, less than three "
+                f"intervals of {self.heartbeat_seconds:g} s between heartbeats"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_slots_for_others(self) -> Self:
+        if self.urgent_slots >= self.slots:
+            raise ValueError(
+                f"CREWLINE_WORKER__URGENT_SLOTS is {self.urgent_slots}, which leaves no slot of "
+                f"{self.slots} for other tasks"
+            )
+        return self
+
+
+class ProjectorSettings(Group):
+    """The projector, which keeps the views."""
+
+    group: Name = Field(
+        "crewline.projector",
+        description="Consumer group that shares the log; it "
         "begins with the prefix of the topics unless it is set.",
     )
     admin_host: str = Field(

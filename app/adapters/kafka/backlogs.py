@@ -1,0 +1,114 @@
+"""How much waits on the command topics: their ends, and what the workers committed as done."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.group_offsets import GroupOffsets
+from app.adapters.kafka.offsets import Snapshot
+from app.adapters.kafka.topics import Topics
+from app.domain.model.ids import AgentName
+from app.ports.backlogs import Backlogs, Depth
+from app.ports.event_log import LogUnavailable
+
+_TO_ANSWER = 5.0
+_NEW_TOPICS_AFTER = 10.0
+
+
+class KafkaBacklogs(Backlogs):
+    """Connects at the first look; leaving its context closes it."""
+
+    def __init__(self, connection: KafkaConnection, topics: Topics, group: str) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._group = group
+        self._partitions: dict[TopicPartition, AgentName] = {}
+        self._partitions_at: float | None = None
+        self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    async def look(self) -> Mapping[AgentName, Depth]:
+        try:
+            async with asyncio.timeout(_TO_ANSWER):
+                return await self._look()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._close()
+            raise LogUnavailable("how much waits cannot be read now") from error
+
+    async def _look(self) -> Mapping[AgentName, Depth]:
+        admin, consumer = await self._connected()
+        await self._find_topics(admin)
+        names = list(self._partitions)
+        if not names:
+            return {}
+        commits, starts, ends = await asyncio.gather(
+            GroupOffsets(admin, self._group)(names),
+            consumer.beginning_offsets(names),
+            consumer.end_offsets(names),
+        )
+        found: defaultdict[AgentName, list[Depth]] = defaultdict(list)
+        for name, agent in self._partitions.items():
+            found[agent].append(depth_of(commits.get(name), starts[name], ends[name]))
+        return {
+            agent: Depth(sum(each.open for each in depths), sum(each.done for each in depths))
+            for agent, depths in found.items()
+        }
+
+    async def _find_topics(self, admin: AIOKafkaAdminClient) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._partitions_at is not None and now - self._partitions_at < _NEW_TOPICS_AFTER:
+            return
+        names = {
+            name: known.agent
+            for name in await admin.list_topics()
+            if (known := self._topics.read_command_topic(name))
+        }
+        described = await admin.describe_topics(list(names)) if names else []
+        self._partitions = {
+            TopicPartition(topic["topic"], each["partition"]): names[topic["topic"]]
+            for topic in described
+            for each in topic["partitions"]
+        }
+        self._partitions_at = now
+
+    async def _connected(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
+        if self._clients is None:
+            admin = AIOKafkaAdminClient(**self._connection.admin_settings())
+            consumer = AIOKafkaConsumer(**self._connection.consumer_settings())
+            self._clients = admin, consumer
+            await admin.start()
+            await consumer.start()
+        return self._clients
+
+    async def _close(self) -> None:
+        clients, self._clients, self._partitions_at = self._clients, None, None
+        if clients:
+            admin, consumer = clients
+            await consumer.stop()
+            await admin.close()
+
+
+def depth_of(commit: Snapshot | None, start: int, end: int) -> Depth:
+    """What is open between the start and the end of a partition, and what is done below the end."""
+    if commit is None or commit.position > end:  # nobody began, or its topic was made anew
+        return Depth(end - start, start)
+    position = max(commit.position, start)
+    ahead = (commit.done >> (position - commit.position)).bit_count()
+    return Depth(max(end - position - ahead, 0), position + ahead)
