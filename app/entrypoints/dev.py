@@ -54,7 +54,10 @@ def run(settings: Settings, *, broker: str, kafka_port: int, data: Path) -> int:
 
 def _for_this_machine(settings: Settings, broker: str, kafka_port: int, data: Path) -> Settings:
     """Data in one folder, Kafka where we start it, and crews too where they are installed."""
-    update: dict[str, object] = {}
+    # nobody balances load over it
+    update: dict[str, object] = {
+        "gateway": settings.gateway.model_copy(update={"linger_seconds": 0})
+    }
     if settings.store == StoreSettings():
         url = f"sqlite:///{data / 'views.db'}"
         update["store"] = StoreSettings.model_validate({"url": url})

@@ -65,10 +65,14 @@ async def test_readiness_names_what_is_away_and_does_not_wait_for_it() -> None:
 async def test_readiness_goes_away_before_the_gateway() -> None:
     gateway = Gateway()
     async with gateway.client() as client:
-        gateway.draining.begin()
+        before = await client.get("/v1/agents")
+        gateway.draining.announce()
         assert (await client.get("/readyz")).status_code == 503
         assert (await client.get("/livez")).status_code == 200
-        assert (await client.get("/v1/agents")).status_code == 200
+        after = await client.get("/v1/agents")
+        assert after.status_code == 200
+        assert "connection" not in before.headers
+        assert after.headers["connection"] == "close"
 
 
 async def test_metrics_are_told_by_route_and_not_by_path(client: httpx.AsyncClient) -> None:

@@ -40,7 +40,7 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
         redirect_slashes=False,
         middleware=[
             *_cors(services.cors_origins),
-            Middleware(LastResort, services=services),
+            Middleware(LastResort, services=services, draining=draining),
             Middleware(Metered, metrics=metrics),
             Middleware(BodyLimit, max_bytes=services.limits.max_body_bytes),
         ],

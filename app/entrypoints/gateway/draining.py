@@ -1,4 +1,4 @@
-"""The moment a gateway is told to stop: it says no to new traffic and lets nobody wait on."""
+"""How a gateway stops: first it is out of service for who asks, then it lets nobody wait on."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,17 +10,24 @@ T = TypeVar("T")
 
 
 class Draining:
-    """Begun once, never taken back."""
+    """Each step is taken once and never taken back."""
 
     def __init__(self) -> None:
         self._begun = asyncio.Event()
 
+        self.announced = False
+        """Whether readiness says no, and connections end with their next answer."""
+
+    def announce(self) -> None:
+        """Say that traffic should go elsewhere, and serve what comes all the same."""
+        self.announced = True
     @property
     def begun(self) -> bool:
         return self._begun.is_set()
 
     def begin(self) -> None:
-        """Readiness goes away, streams end, and whoever waits is answered with what there is."""
+        """Streams end, and whoever waits is answered with what there is."""
+        self.announce()
         self._begun.set()
 
     async def sleep(self, seconds: float, news: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.problems import internal
 from app.entrypoints.gateway.services import GatewayServices
 from app.entrypoints.gateway.tracing import trace_id
@@ -16,11 +17,15 @@ _log = structlog.get_logger(__name__)
 
 
 class LastResort:
-    """Answers 500 without a word about the inside, and HEAD wherever GET is answered."""
+    """Answers 500 without a word about the inside, and HEAD wherever GET is answered.
 
-    def __init__(self, app: ASGIApp, services: GatewayServices) -> None:
+    Once the gateway is to stop, each answer is the last one on its connection.
+    """
+
+    def __init__(self, app: ASGIApp, services: GatewayServices, draining: Draining) -> None:
         self._app = app
         self._services = services
+        self._draining = draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,7 +39,10 @@ class LastResort:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(raw=message["headers"])["X-Content-Type-Options"] = "nosniff"
+                headers = MutableHeaders(raw=message["headers"])
+                headers["X-Content-Type-Options"] = "nosniff"
+                if self._draining.announced:
+                    headers["Connection"] = "close"
             await send(message)
 
         try:

@@ -54,8 +54,12 @@ async def serve(
             _log.info("serving", host=host, port=port)
             await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
             draining.begin()
-            server.should_exit = True
             asked.cancel()
+            if not serving.done():
+                draining.announce()
+                _log.info("stopping", still_taking_requests_for=gateway.linger_seconds)
+                await asyncio.wait({serving}, timeout=gateway.linger_seconds)
+            server.should_exit = True
             await serving
 
 

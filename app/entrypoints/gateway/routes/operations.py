@@ -30,7 +30,7 @@ def add_operation_routes(app: FastAPI, services: GatewayServices, draining: Drai
 
     @app.get("/readyz", **described.READY)
     async def ready() -> Response:
-        if draining.begun:
+        if draining.announced:
             raise _not_ready("the gateway is shutting down", {})
         checks = services.readiness
         limit = services.limits.readiness_seconds
