@@ -11,7 +11,7 @@ from app.entrypoints.bootstrap import processes
 from app.entrypoints.bootstrap.brokers import Broker, broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
-from app.entrypoints.process import Stop, run_until_stopped, until_stopped
+from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector, until_stopped
 from app.entrypoints.settings import ProjectorSettings, Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ async def serve(settings: Settings, broker: Broker, store: Store, stop: Stop) ->
             meter = admin.meter if admin else None
             parts = processes.projector(settings, broker, store, observed, meter)
             projecting = asyncio.ensure_future(parts.project.run())
+            spare_the_collector()
             _log.info("projecting", group=settings.projector.group)
             async with admin.watching(projecting, parts, store) if admin else nullcontext():
                 await until_stopped(projecting, stop)

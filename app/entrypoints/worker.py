@@ -47,6 +47,7 @@ async def serve(settings: Settings, broker: Broker, store: Store | None, stop: S
             if admin:
                 admin.watch(working, parts)
             asked = asyncio.create_task(_asked(stop))
+            spare_the_collector()
             _log.info("working", worker_id=parts.id, runtimes=list(parts.handle.runtimes))
             try:
                 await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)

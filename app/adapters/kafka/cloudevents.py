@@ -7,6 +7,8 @@ times as long per message, which is felt where tens of thousands pass in a secon
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
@@ -18,6 +20,7 @@ Body = dict[str, Any]
 
 TYPE_PREFIX = "crewline."
 EARLIER = ("crewline-attempts", "crewline-failures", "crewline-redrives")
+_PORTABLE = frozenset({str, int, bool, type(None), datetime})
 _DEEPEST = 64
 """Levels of arrays and objects, as over HTTP."""
 _STRUCTURED = "application/cloudevents"
@@ -60,6 +63,14 @@ class Attributes(NamedTuple):
     earlier: tuple[int, int, int] = (0, 0, 0)
     """What `crewline-attempts`, `crewline-failures` and `crewline-redrives` say."""
 
+    @property
+    def structured(self) -> bool:
+        """Whether all stands in the value."""
+        return self.content_type.startswith(_STRUCTURED)
+
+
+_NOTHING_SAID = Attributes()
+
 
 def write_headers(attributes: Attributes, event_id: str, source: str) -> list[tuple[str, bytes]]:
     """The headers of an event in binary mode; `attributes` has a type, a subject and a time."""
@@ -93,21 +104,23 @@ def source_of_worker(worker_id: str) -> str:
 def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
     """What the headers say. Of a repeated header the last counts; broken bytes are replaced."""
     found = dict(headers)
+    if not found:
+        return _NOTHING_SAID
     content_type = _text(found.get("content-type"))
     return Attributes(
-        type=_text(found.get("ce_type")),
-        subject=_text(found.get("ce_subject")),
-        time=_text(found.get("ce_time")),
-        traceparent=_trace_context(_text(found.get("traceparent"))),
-        content_type=content_type.lower() if content_type else "application/json",
-        earlier=_earlier(found) if EARLIER[0] in found else (0, 0, 0),
+        _text(found.get("ce_type")),
+        _text(found.get("ce_subject")),
+        _text(found.get("ce_time")),
+        _trace_context(_text(found.get("traceparent"))),
+        content_type.lower() if content_type else "application/json",
+        _earlier(found) if EARLIER[0] in found else (0, 0, 0),
     )
 
 
 def read_event(value: bytes, attributes: Attributes) -> tuple[Attributes, Body]:
     """The body, with its attributes, wherever they stand; raise `Unreadable` where it has none."""
     body = _object(value)
-    if attributes.content_type.startswith(_STRUCTURED):
+    if attributes.structured:
         return _read_structured(body, attributes)
     return attributes, body
 
@@ -143,7 +156,7 @@ def _object(value: bytes) -> Body:
         raise Unreadable(f"the value is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise Unreadable("the value is JSON, but not an object")
-    if not _portable(body.values(), _DEEPEST):
+    if not portable(body.values()):
         raise Unreadable(f"the value is nested over {_DEEPEST} deep, or a number is too large")
     return body
 
@@ -170,15 +183,26 @@ def _trace_context(text: str | None) -> str | None:
     return text if text is not None and _TRACEPARENT.fullmatch(text) else None
 
 
-def _portable(values: Iterable[Any], levels: int) -> bool:
+def portable(values: Iterable[Any], levels: int = _DEEPEST) -> bool:
     """Whether every reader can take these: JSON may write 1e999, or nest without end."""
     for value in values:
         kind = type(value)
+        if kind in _PORTABLE:
+            continue
         if kind is float:
             if not isfinite(value):
                 return False
-        elif kind is dict or kind is list:
-            inner = value.values() if kind is dict else value
-            if levels == 1 or not _portable(inner, levels - 1):
-                return False
+        elif levels == 1 or not portable(_inside(value), levels - 1):
+            return False
     return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, str):
+        return ()
+    extra = value.__pydantic_extra__
+    return chain(value.__dict__.values(), extra.values()) if extra else value.__dict__.values()

@@ -90,7 +90,7 @@ def progress_row(progress: Progress, command: TaskRow | None) -> TaskRow:
         updated_at=told_at,
         command=command.command if command else None,
         traceparent=command.traceparent if command else None,
-        progress=_PROGRESS.dump_json(progress, by_alias=True).decode(),
+        progress=_PROGRESS.dump_json(progress, by_alias=True, exclude_defaults=True).decode(),
     )
 
 

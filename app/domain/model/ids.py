@@ -1,5 +1,6 @@
 """Typed names, so a TaskId is never an AgentName."""
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, NewType
@@ -14,6 +15,7 @@ WorkerId = NewType("WorkerId", str)
 LetterId = NewType("LetterId", str)
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SLUG = r"^[a-z][a-z0-9_-]{0,62}$"
 
 TaskIdField = Annotated[TaskId, StringConstraints(to_lower=True, pattern=_UUID)]
@@ -42,6 +44,8 @@ def derived_task_id(*parts: object) -> TaskId:
 
 def as_task_id(text: str) -> TaskId | None:
     """The canonical task id in a text, or None where the text is no UUID."""
+    if _CANONICAL.fullmatch(text):
+        return TaskId(text)
     try:
         return TaskId(str(uuid.UUID(text)))
     except ValueError:

@@ -1,6 +1,7 @@
 """What every message on the wire has in common."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
@@ -12,9 +13,11 @@ def _in_utc_milliseconds(at: datetime) -> datetime:
             at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except OverflowError as error:
             raise ValueError("lies before the first or after the last year there is") from error
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    too_fine = at.microsecond % 1000
+    return at.replace(microsecond=at.microsecond - too_fine) if too_fine else at
 
 
+@lru_cache(maxsize=4_096)  # one time stands in several places, in headers, bodies and views
 def rfc3339(at: datetime) -> str:
     """A time as we write it everywhere: RFC 3339, UTC, milliseconds."""
     if at.tzinfo is not UTC:

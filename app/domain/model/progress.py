@@ -79,9 +79,9 @@ class Ending:
 class Attempt:
     """One run of the task, as far as it has been heard of."""
 
-    start: Start | None
     news: News
-    ending: Ending | None
+    start: Start | None = None
+    ending: Ending | None = None
     """The terminal event it told first."""
 
 
@@ -153,8 +153,8 @@ def _with(attempt: Attempt | None, event: ResultEvent, offset: int) -> Attempt:
     if isinstance(event, TerminalEvent) and (ending is None or offset < ending.offset):
         ending = _ending(event, offset)
     if attempt is None or _newer(event, offset, attempt.news):
-        return Attempt(start, _news(event, offset), ending)
-    return Attempt(start, attempt.news, ending)
+        return Attempt(_news(event, offset), start, ending)
+    return Attempt(attempt.news, start, ending)
 
 
 def _newer(event: ResultEvent, offset: int, news: News) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import OrderedDict
-from weakref import WeakValueDictionary
 
 from app.domain.model.commands import CancelTask
 from app.domain.model.ids import TaskId
@@ -15,7 +14,7 @@ class Cancellations:
 
     def __init__(self) -> None:
         self._asked: OrderedDict[TaskId, CancelTask] = OrderedDict()
-        self._awaited: WeakValueDictionary[TaskId, asyncio.Event] = WeakValueDictionary()
+        self._awaited: dict[TaskId, asyncio.Event] = {}
 
     def note(self, cancel: CancelTask) -> None:
         """Somebody wants this task stopped; whoever waits for that is told."""
@@ -30,10 +29,14 @@ class Cancellations:
         return self._asked.get(task_id)
 
     def awaited(self, task_id: TaskId) -> asyncio.Event:
-        """Set as soon as somebody wants the task stopped, for as long as the caller keeps it."""
+        """Set as soon as somebody wants the task stopped, until `forget`."""
         event = self._awaited.get(task_id)
         if event is None:
             event = self._awaited[task_id] = asyncio.Event()
             if task_id in self._asked:
                 event.set()
         return event
+
+    def forget(self, task_id: TaskId) -> None:
+        """Nobody here waits any longer for this task to be stopped."""
+        self._awaited.pop(task_id, None)

@@ -80,11 +80,10 @@ async def _within(
 ) -> Outcome:
     """Wait for an agent's work; whoever ends it early tells the agent first, then stops it."""
     working = asyncio.ensure_future(work)
-    canceling = asyncio.ensure_future(cancel.wait())
     try:
-        await asyncio.wait(
-            {working, canceling}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.sleep(0)
+        if not working.done():  # most quick work is: it is spared the waiting
+            await _until_first(working, cancel, seconds)
         if working.done():
             return working.result()
         why = StopReason.CANCELED if cancel.is_set() else StopReason.DEADLINE_EXCEEDED
@@ -97,11 +96,21 @@ async def _within(
         error = TaskError(code=code, message=f"the run took longer than its {seconds:g} s")
         return Failed(error, code)
     finally:
-        canceling.cancel()
         if not working.done():  # our own end: the delivery is lost, or the worker stops
             run.stopping = StopReason.DRAINING
             working.cancel()
             await asyncio.wait({working})
+
+
+async def _until_first(
+    working: "asyncio.Future[Result]", cancel: asyncio.Event, seconds: float
+) -> None:
+    canceling = asyncio.ensure_future(cancel.wait())
+    try:
+        first: set[asyncio.Future[Any]] = {working, canceling}
+        await asyncio.wait(first, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        canceling.cancel()
 
 
 async def _stop(run: Run, working: "asyncio.Future[Result]", why: StopReason) -> None:

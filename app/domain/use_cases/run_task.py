@@ -18,6 +18,7 @@ from app.domain.use_cases.refuse_message import RefuseMessage
 from app.domain.use_cases.run_attempt import Canceled, run_attempt
 from app.domain.use_cases.run_context import Run
 from app.domain.use_cases.settle_attempt import SettleAttempt
+from app.domain.use_cases.spend_on_models import Spending
 from app.ports.agent_runtime import AgentRuntime
 from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
@@ -51,6 +52,8 @@ class RunTaskHandler:
     """Runs that end with the process of their worker, after which there is no other."""
     hold_seconds: float = 30.0
     """The longest wait for a next run that is spent here, and not with the delays."""
+    spending: Spending | None = None
+    """Prices model calls and keeps budgets; without it a task that has one asks no model."""
 
     async def __call__(self, delivery: Delivery) -> None:
         content = delivery.content
@@ -66,6 +69,8 @@ class RunTaskHandler:
                         ended, again = await self._handle(delivery, content, tracer)
             finally:
                 self.known.release(content, ended=ended)
+                if again is None:
+                    self.cancellations.forget(content.id)
             if again is not None:
                 raise again
 
@@ -107,6 +112,7 @@ class RunTaskHandler:
             clock=self.clock,
             tracer=tracer,
             over=delivery.over,
+            spending=self.spending,
         )
         cancel = self.cancellations.awaited(command.id)
         wait = None
@@ -143,6 +149,7 @@ class RunTaskHandler:
         except (UnknownAgent, UnknownRuntime, InvalidInput) as refusal:
             await self._refusing.refuse(delivery, run, refusal)
             return None
+        run.allowed = agent.spec.budget
         model = command.model or agent.spec.model
         await run.tell(TaskStarted, runtime=runtime.name, model=model)
         outcome = await run_attempt(runtime, agent, command, run, cancel)

@@ -12,7 +12,7 @@ from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.protocol import ProblemHttpProtocol
 from app.entrypoints.http_server import HttpServer, listen
-from app.entrypoints.process import Stop, run_until_stopped
+from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector
 from app.entrypoints.settings import GatewaySettings, Settings
 
 _log = structlog.get_logger(__name__)
@@ -50,15 +50,16 @@ async def serve(
             )
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             asked = asyncio.create_task(stop.wait())
+            spare_the_collector()
             host, port = listening.getsockname()[:2]
             _log.info("serving", host=host, port=port)
             await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
-            draining.begin()
             asked.cancel()
             if not serving.done():
                 draining.announce()
                 _log.info("stopping", still_taking_requests_for=gateway.linger_seconds)
                 await asyncio.wait({serving}, timeout=gateway.linger_seconds)
+            draining.begin()
             server.should_exit = True
             await serving
 
