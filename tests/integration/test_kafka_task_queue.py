@@ -32,7 +32,8 @@ class OnKafka(Tasks):
     async def start(self) -> None:
         admin = AIOKafkaAdminClient(**self.connection.admin_settings())
         await admin.start()
-        names = (self.topics.commands(ANALYST), self.topics.commands(ANALYST, "rules"))
+        places = (self.topics.commands, self.topics.urgent)
+        names = [place(ANALYST, runtime) for place in places for runtime in (None, "rules")]
         await admin.create_topics([NewTopic(name, 1, 1) for name in names])
         await admin.close()
         self.producer = AIOKafkaProducer(**self.connection.producer_settings())
@@ -40,17 +41,18 @@ class OnKafka(Tasks):
 
     async def put(self, command: SubmitTask) -> None:
         key, value, headers = encode(command)
-        topic = self.topics.commands(command.agent, command.runtime)
-        await self.producer.send_and_wait(topic, value, key=key, headers=headers)
+        await self.producer.send_and_wait(self.topics.of(command), value, key=key, headers=headers)
 
-    def queue(self, slots: int, worker: str = "worker-1") -> TaskQueue:
+    def queue(self, slots: int, urgent_slots: int = 0, *, worker: str = "worker-1") -> TaskQueue:
         return KafkaTaskQueue(
             self.connection,
             self.topics,
             Subscription(agents=[], runtimes=[RuntimeName("rules")]),
             group=f"{self.topics.prefix}.workers",
             worker_id=WorkerId(worker),
-            limits=Limits(slots=slots, buffer=slots * 2, backoff=0.05),
+            limits=Limits(
+                slots=slots, buffer=max(slots * 2, 8), urgent_slots=urgent_slots, backoff=0.05
+            ),
         )
 
 
@@ -152,6 +154,9 @@ async def test_a_worker_that_comes_back_under_its_id_has_its_work_at_once(
         ("t.commands.theirs", False),
         ("t.commands.theirs.rules", False),
         ("t.commands.theirs-too", True),
+        ("t.urgent.mine.rules", True),
+        ("t.urgent.mine.crewai", False),
+        ("t.urgent.theirs", False),
         ("t.results", False),
     ],
 )
@@ -186,4 +191,4 @@ async def test_a_new_worker_interrupts_no_more_than_its_share(tasks_on_kafka: On
             await asyncio.sleep(0.5)  # room for runs that must not begin
             again = begun[6:]
             assert set(again) == {("second", 2)}
-            assert len(again) <= 4  # half of the eight partitions there are
+            assert len(again) <= 5  # half of the ten partitions there are

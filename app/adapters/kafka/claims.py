@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from aiokafka import ConsumerRecord
 
@@ -34,6 +34,29 @@ class Limits:
     backoff_ceiling: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """Which records go before others; by default none does."""
+
+    ranks: int = 1
+    """How many ranks there are; the best one is 0."""
+    urgent_ranks: int = 0
+    """How many of them, from the best on, are urgent."""
+    rank: Callable[[Record], int] = lambda _: 0
+    urgent: Callable[[str], bool] = lambda _: False
+    """Whether a topic is read on, however much is held of others."""
+
+
+FIRST_COME = Precedence()
+
+
+class Room(NamedTuple):
+    """How many records may be read of either kind of topic."""
+
+    others: int
+    urgent: int
+
+
 @dataclass(eq=False, slots=True)
 class Claim:
     """A record this worker is responsible for."""
@@ -41,6 +64,7 @@ class Claim:
     record: Record
     partition: Partition = field(repr=False)
     lane: Hashable
+    rank: int = 0
     tries: Tries = UNTRIED
     """With the run it is handed out for."""
     put_off: int = 0

@@ -9,7 +9,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.adapters.kafka.assignment import Assignment, ReadCommits
-from app.adapters.kafka.claims import Claim, Handler, Hold, Limits
+from app.adapters.kafka.claims import FIRST_COME, Claim, Handler, Hold, Limits, Precedence
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.reader import Batches, Reader
 from app.adapters.kafka.runner import Runner
@@ -31,8 +31,10 @@ class Engine:
     ) -> None:
         """`hold` says of a record that was read for how long it shall not run yet."""
         self._partitions: dict[TopicPartition, Partition] = {}
+        precedence: Precedence = FIRST_COME,
+        ownership: Ownership | None = None,
         self._commits = Commits(consumer, self._partitions)
-        self._runner = Runner(self._partitions, self._commits, limits, hold)
+        self._runner = Runner(self._partitions, self._commits, limits, hold, precedence)
         self.assignment = Assignment(
             consumer,
             self._partitions,
@@ -44,6 +46,10 @@ class Engine:
         self._reader = Reader(consumer, self._partitions, self.assignment, limits.window)
         self._ended = asyncio.Event()
 
+            ownership=ownership,
+        )
+        self._reader = Reader(
+            consumer, self._partitions, self.assignment, limits.window, precedence.urgent
     async def run(self, handler: Handler) -> None:
         """Work until `stop` is done; raise what ends the polling for good, and stop what runs."""
         self._runner.begin(handler)

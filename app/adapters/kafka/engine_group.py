@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
-from app.adapters.kafka.claims import Handler, Hold, Limits
+from app.adapters.kafka.claims import FIRST_COME, Handler, Hold, Limits, Precedence
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Engine
 from app.adapters.kafka.group_offsets import GroupOffsets
@@ -32,6 +32,8 @@ class EngineGroup:
 
         A worker that comes back under its id has its partitions at once, and a restart moves none.
         `pattern` is a regular expression of the topics' names.
+        precedence: Precedence = FIRST_COME,
+        ownership: Ownership | None = None,
         """
         self._connection = connection
         self._group = group
@@ -44,6 +46,8 @@ class EngineGroup:
         self._stopped = False
 
     async def run(self, handler: Handler) -> None:
+        self._precedence = precedence
+        self._ownership = ownership
         """Run the handler for each record until `stop`; raise `LogUnavailable` where none come."""
         admin = AIOKafkaAdminClient(**self._connection.admin_settings())
         consumer = AIOKafkaConsumer(
@@ -66,6 +70,8 @@ class EngineGroup:
         self._connecting = asyncio.create_task(_connect(admin, consumer))
         try:
             await asyncio.wait({self._connecting})
+            precedence=self._precedence,
+            ownership=self._ownership,
             if self._stopped:
                 return  # before the group had let us in
             self._connecting.result()

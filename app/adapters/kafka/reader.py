@@ -10,11 +10,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.assignment import Assignment
-from app.adapters.kafka.claims import Record
+from app.adapters.kafka.claims import Record, Room
 from app.adapters.kafka.commits import Partition
 from app.adapters.kafka.unreadable import read_around
 
 _POLL_SECONDS = 0.2
+_LOOK_FOR_URGENT = 0.05
 _AFTER_A_POLL_ERROR = 0.5
 _NO_PARTITION = TopicPartition("none", 0)
 _log = logging.getLogger(__name__)
@@ -31,21 +32,24 @@ class Reader:
         partitions: Mapping[TopicPartition, Partition],
         assignment: Assignment,
         window: int,
+        urgent: Callable[[str], bool],
     ) -> None:
+        """`urgent` tells of a topic whether it is read on where there is no room for others."""
         self._consumer = consumer
         self._partitions = partitions
         self._assignment = assignment
         self._window = window
+        self._urgent = urgent
         self._polled_at = -math.inf
 
     async def poll(
-        self, room: int, there_is_room: asyncio.Event, take: Callable[[Batches], Awaitable[None]]
+        self, room: Room, there_is_room: asyncio.Event, take: Callable[[Batches], Awaitable[None]]
     ) -> None:
-        """Read up to `room` records and hand them to `take`; with no room, wait for some a while.
+        """Read what there is room for and hand it to `take`; with no room, wait for some a while.
 
         What was read belongs to us as long as `take` runs.
         """
-        wanted = self._wanted() if room > 0 else []
+        wanted = self._wanted(room)
         try:
             self._pause_all_but(wanted)
             records = await self._fetch(wanted, room, there_is_room)
@@ -65,7 +69,9 @@ class Reader:
         """Whether the last poll is no older than that."""
         return asyncio.get_running_loop().time() - self._polled_at < seconds
 
-    def _wanted(self) -> list[TopicPartition]:
+    def _wanted(self, room: Room) -> list[TopicPartition]:
+        if max(room) <= 0:
+            return []
         assigned = self._consumer.assignment()
         return [
             name
@@ -73,6 +79,7 @@ class Reader:
             if name in assigned
             and not partition.offsets.blocked
             and partition.offsets.window < self._window
+            and (room.urgent if self._urgent(name.topic) else room.others) > 0
         ]
 
     def _pause_all_but(self, wanted: Iterable[TopicPartition]) -> None:
@@ -83,27 +90,32 @@ class Reader:
             self._consumer.pause(*pause)
 
     async def _fetch(
-        self, wanted: list[TopicPartition], room: int, there_is_room: asyncio.Event
+        self, wanted: list[TopicPartition], room: Room, there_is_room: asyncio.Event
     ) -> Batches:
         records: Batches
-        if wanted:  # named, so that what was fetched of the paused ones is kept
-            timeout = int(_POLL_SECONDS * 1000)
-            records = await self._consumer.getmany(*wanted, timeout_ms=timeout, max_records=room)
+        if wanted and room.others > 0:  # named, so that what was fetched of the paused ones is kept
+            records = await self._consumer.getmany(
+                *wanted, timeout_ms=int(_POLL_SECONDS * 1000), max_records=room.others
+            )
             return records
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_POLL_SECONDS):
+            async with asyncio.timeout(_LOOK_FOR_URGENT if wanted else _POLL_SECONDS):
                 await there_is_room.wait()
-        # a poll that can return nothing: it only tells the group that we are alive
-        records = await self._consumer.getmany(_NO_PARTITION, timeout_ms=0)
+        # where nothing is wanted, a poll that returns nothing tells the group that we are alive
+        records = await self._consumer.getmany(
+            *(wanted or [_NO_PARTITION]), timeout_ms=0, max_records=max(room.urgent, 1)
+        )
         return records
 
     async def _read_around(self, wanted: list[TopicPartition]) -> Batches:
         try:
+            known = {name: self._partitions[name].offsets.next for name in wanted}
+            # not the consumer's positions: it may have gone past records that it then forgot
+            unread = [name for name, following in known.items() if following is None]
+            starts = await self._consumer.beginning_offsets(unread) if unread else {}
             positions = {
-                name: following
-                if (following := self._partitions[name].offsets.next) is not None
-                else await self._consumer.position(name)
-                for name in wanted
+                name: starts[name] if following is None else following
+                for name, following in known.items()
             }
             records, _ = await read_around(self._consumer, positions)
         except (KafkaError, IllegalStateError, KeyError):

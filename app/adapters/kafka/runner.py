@@ -10,7 +10,16 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 
-from app.adapters.kafka.claims import Claim, Handler, Hold, Limits, Record
+from app.adapters.kafka.claims import (
+    FIRST_COME,
+    Claim,
+    Handler,
+    Hold,
+    Limits,
+    Precedence,
+    Record,
+    Room,
+)
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.lanes import Lanes
 from app.ports.task_queue import Again
@@ -39,9 +48,11 @@ class Runner:
         """`hold` is asked before a claim's first run, and again until it holds it no longer."""
         self._partitions = partitions
         self._commits = commits
+        precedence: Precedence = FIRST_COME,
         self._limits = limits
         self._hold = hold
-        self._lanes: Lanes[Claim] = Lanes()
+        self._precedence = precedence
+        self._lanes: Lanes[Claim] = Lanes(precedence.ranks, lambda claim: claim.rank)
         self._handler: Handler = _none
         self._alone = asyncio.Semaphore(1)
         self._held = 0
@@ -49,26 +60,34 @@ class Runner:
         self._running = 0
         self._stopping = False
         self._idle = asyncio.Event()
+        self._held_urgent = 0
+        """Of urgent topics; `held` counts the others."""
         self.has_room = asyncio.Event()
         """Set when there is room again; whoever waits for it clears it first."""
+        self._running_others = 0
+        """Those of them whose rank is not urgent, whatever their topic."""
 
     def begin(self, handler: Handler) -> None:
         """Run this handler for each record that is added."""
         self._handler = handler
 
     @property
-    def room(self) -> int:
+    def room(self) -> Room:
         """How many records may be added."""
-        full = self._stopping or self._held_bytes >= self._limits.buffer_bytes
-        return 0 if full else self._limits.buffer - self._held
+        if self._stopping:
+            return Room(0, 0)
+        limits = self._limits
+        full = self._held_bytes >= limits.buffer_bytes
+        others = 0 if full else limits.buffer - self._held
+        return Room(others, limits.urgent_buffer - self._held_urgent)
 
     def add(self, record: Record, partition: Partition) -> None:
         """Take responsibility for a record; `dispatch` lets it run."""
         own = record.key if record.key is not None else record.offset
         lane = (partition.name, record.key is None, own)
-        self._held += 1
+        self._count(partition, 1)
         self._count_bytes(record, partition, 1)
-        claim = Claim(record, partition, lane)
+        claim = Claim(record, partition, lane, self._precedence.rank(record))
         if self._hold is None:
             self._lanes.add(lane, claim)
         else:
@@ -77,7 +96,8 @@ class Runner:
     def dispatch(self) -> None:
         """Start what may run, as far as there are slots."""
         while self._running < self._limits.slots and not self._stopping:
-            claim = self._lanes.take()
+            full = self._running_others >= self._limits.slots - self._limits.urgent_slots
+            claim = self._lanes.take(self._precedence.urgent_ranks if full else None)
             if claim is None:
                 return
             self._start(claim)
@@ -85,7 +105,7 @@ class Runner:
     def lose(self, partition: Partition) -> None:
         """Forget a partition that is no longer ours, and stop what runs of it."""
         self._lanes.drop(lambda claim: claim.partition is partition)
-        self._held -= partition.offsets.unfinished
+        self._count(partition, -partition.offsets.unfinished)
         self._held_bytes -= partition.held_bytes
         for task in [*partition.running, *partition.waiting]:
             task.cancel()
@@ -136,6 +156,20 @@ class Runner:
         """Whether the buffer is nearly full, or the claim keeps its partition's commits behind."""
         limits, reached = self._limits, claim.partition.offsets.next or 0
         return (
+    def _doubt_after_sleep(self) -> None:
+        """What was ours before this process slept need not be ours any more: first ask."""
+        now = time.monotonic()
+        if now - self._awake_at > _ASLEEP:
+            for partition in self._partitions.values():
+                partition.doubted = True
+        self._awake_at = now
+
+    def _count(self, partition: Partition, records: int) -> None:
+        if self._precedence.urgent(partition.name.topic):
+            self._held_urgent += records
+        else:
+            self._held += records
+
             self._held > limits.buffer * _CROWDED
             or self._held_bytes > limits.buffer_bytes * _CROWDED
             or reached - claim.record.offset > limits.window // 2
@@ -166,6 +200,7 @@ class Runner:
         if self._running == 0:
             self._idle.set()
         claim.partition.running.discard(task)
+        self._running_others += claim.rank >= self._precedence.urgent_ranks
         failure = None if task.cancelled() else task.exception()
         if not claim.lost.is_set():
             if task.cancelled() or failure:
@@ -176,7 +211,7 @@ class Runner:
                 claim.partition.offsets.complete(claim.record.offset)
                 self._commits.note(claim.partition)
                 self._lanes.finish(claim.lane)
-                self._held -= 1
+                self._count(claim.partition, -1)
                 self._count_bytes(claim.record, claim.partition, -1)
         self.dispatch()
         if self._held - self._running <= (self._limits.buffer - self._limits.slots) // 2:
@@ -186,6 +221,7 @@ class Runner:
         if self._stopping:
             return
         if isinstance(failure, Again):
+        self._running_others -= claim.rank >= self._precedence.urgent_ranks
             self._commits.note(claim.partition)
             wait, sooner = failure.seconds, failure.sooner
         else:

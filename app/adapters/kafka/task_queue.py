@@ -8,6 +8,7 @@ from app.adapters.kafka.claims import Claim, Limits
 from app.adapters.kafka.codec import Codec, origin_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine_group import EngineGroup
+from app.adapters.kafka.precedence import precedence_of
 from app.adapters.kafka.topics import Topics
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.ports.task_queue import Delivery, Handle, TaskQueue
@@ -54,6 +55,8 @@ class KafkaTaskQueue(TaskQueue):
         )
 
     async def run(self, handle: Handle) -> None:
+            precedence=precedence_of(topics, self._codec),
+            ownership=ownership,
         async def deliver(claim: Claim) -> None:
             content = self._codec.command(claim.record)
             if content is None:
