@@ -22,12 +22,13 @@ from app.domain.model.messages import Message
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.project_status import ProjectStatus
+from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.gateway.app import create_app
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.protocol import ProblemHttpProtocol
-from app.entrypoints.gateway.services import GatewayLimits, GatewayServices
+from app.entrypoints.gateway.services import GatewayLimits, GatewayServices, LetterServices
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
 from app.ports.status_store import StatusStore
@@ -85,6 +86,13 @@ class Gateway:
         self.services = self.adapt(
             GatewayServices(
                 submit=SubmitTaskHandler(self.catalog, log, store, self.clock),
+                letters=LetterServices.of(
+                    ReadLetters(self.store.letters, store),
+                    log,
+                    self.log.redelivery(),
+                    self.catalog,
+                    self.clock,
+                ),
                 cancel=CancelTaskHandler(log, status, self.clock),
                 status=status,
                 store=store,

@@ -8,12 +8,16 @@ from app.adapters.kafka.codec import encode
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.delay_queue import KafkaDelayQueue
 from app.adapters.kafka.delays import KafkaDelays
+from app.adapters.kafka.fleet import KafkaHeartbeats
 from app.adapters.kafka.producer import Producer
+from app.adapters.kafka.redelivery import KafkaRedelivery
 from app.adapters.kafka.topics import Topics
+from app.domain.model.ids import WorkerId
 from app.domain.model.messages import Message
 from app.ports.delays import DelayQueue, Delays
-from app.domain.model.ids import WorkerId
 from app.ports.event_log import EventLog
+from app.ports.fleet import Heartbeats
+from app.ports.redelivery import Redelivery
 
 
 class KafkaEventLog(EventLog):
@@ -22,11 +26,11 @@ class KafkaEventLog(EventLog):
     def __init__(
         self, connection: KafkaConnection, topics: Topics, *, deadline: float = 10.0
     ) -> None:
+        self._connection = connection
         self._topics = topics
         self._producer = Producer(connection, deadline=deadline)
 
     async def __aenter__(self) -> Self:
-        self._connection = connection
         await self._producer.__aenter__()
         return self
 
@@ -47,6 +51,10 @@ class KafkaEventLog(EventLog):
     async def ping(self) -> None:
         """Return if a broker answers, else raise `LogUnavailable`."""
         await self._producer.ping()
+
+    def heartbeats(self) -> Heartbeats:
+        """Where a worker says that it lives, on the same connection."""
+        return KafkaHeartbeats(self._producer, self._topics)
 
     def delays(self) -> Delays:
         """Where commands wait for their time, on the same connection."""

@@ -37,6 +37,7 @@ from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import DelayQueue, Delays
 from app.ports.event_log import EventFeed, EventLog, ResultTail
+from app.ports.redelivery import Redelivery
 from app.ports.fleet import FleetFeed, Heartbeats
 from app.ports.task_queue import Ownership, Shares, TaskQueue
 
@@ -49,6 +50,10 @@ class Log(EventLog, Protocol):
     @abstractmethod
     def delay_queue(self, worker_id: WorkerId) -> DelayQueue:
         """What releases them, shared out over the workers."""
+
+    @abstractmethod
+    def redelivery(self) -> Redelivery:
+        """Sends dead letters' messages again."""
 
     @abstractmethod
     def heartbeats(self) -> Heartbeats:
@@ -232,12 +237,13 @@ class MemoryBroker(Broker):
     """For `crewline dev --broker memory`: all processes in one, and nothing kept."""
 
     memory: MemoryEventLog = field(default_factory=MemoryEventLog)
-    letters: MemoryDeadLetters = field(default_factory=MemoryDeadLetters)
+    letters: MemoryDeadLetters = field(init=False)
     forgets: bool = True
     tasks: MemoryTasks = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", MemoryTasks(self.memory))
+        object.__setattr__(self, "letters", MemoryDeadLetters(self.memory))
 
     def log(self) -> AbstractAsyncContextManager[Log]:
         return nullcontext(self.memory)

@@ -18,6 +18,7 @@ from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.cancellations import Cancellations
 from app.domain.use_cases.heed_cancels import HeedfulQueue
 from app.domain.use_cases.project_status import ProjectStatus
+from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.release_delayed import ReleaseDelayed
@@ -48,7 +49,11 @@ async def gateway(
 ) -> AsyncIterator["FastAPI"]:
     """The HTTP application, listening to the results as long as the context is open."""
     from app.entrypoints.gateway.app import create_app  # noqa: PLC0415  workers serve no HTTP
-    from app.entrypoints.gateway.services import GatewayLimits, GatewayServices  # noqa: PLC0415
+    from app.entrypoints.gateway.services import (  # noqa: PLC0415
+        GatewayLimits,
+        GatewayServices,
+        LetterServices,
+    )
 
     clock, catalog, tail = SystemClock(), catalog_of(settings), broker.tail()
     waiters = ResultWaiters(tail)
@@ -60,6 +65,14 @@ async def gateway(
             GatewayServices(
                 submit=SubmitTaskHandler(
                     catalog, observed_log, store.status, clock, admission=admission
+                ),
+                letters=LetterServices.of(
+                    ReadLetters(store.letters, store.status),
+                    observed_log,
+                    log.redelivery(),
+                    catalog,
+                    clock,
+                    limit=settings.gateway.max_redrives,
                 ),
                 cancel=CancelTaskHandler(observed_log, status, clock),
                 status=status,

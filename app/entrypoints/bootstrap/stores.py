@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.adapters.sql.database import Database
+from app.adapters.sql.letter_store import SqlLetterStore
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
 from app.entrypoints.settings import Settings
+from app.ports.letter_store import LetterStore
 from app.ports.status_store import StatusStore, ViewStore
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The two sides of the views."""
+    """The two sides of the views, and the dead letters among them."""
 
     status: StatusStore
     views: ViewStore
+    letters: LetterStore
     _database: Database
 
     async def dump(self) -> list[str]:
@@ -44,4 +47,5 @@ async def open_store(settings: Settings, *, up_to_date: bool = False) -> AsyncIt
 
         await migrate(url)
     async with open_database(url) as database:
-        yield Store(SqlStatusStore(database), SqlViewStore(database), database)
+        status, views = SqlStatusStore(database), SqlViewStore(database)
+        yield Store(status, views, SqlLetterStore(database), database)

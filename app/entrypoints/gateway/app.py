@@ -13,8 +13,10 @@ from app.entrypoints.gateway.problem_handlers import answer_with_problems
 from app.entrypoints.gateway.routes.agents import add_agent_routes
 from app.entrypoints.gateway.routes.cancel import add_cancel_route
 from app.entrypoints.gateway.routes.contract import add_contract_routes
+from app.entrypoints.gateway.routes.dead_letters import add_dead_letter_routes
 from app.entrypoints.gateway.routes.events import add_event_routes
 from app.entrypoints.gateway.routes.operations import add_operation_routes
+from app.entrypoints.gateway.routes.redrive import add_redrive_routes
 from app.entrypoints.gateway.routes.submit import add_submit_route
 from app.entrypoints.gateway.routes.tasks import add_task_routes
 from app.entrypoints.gateway.services import GatewayServices
@@ -27,9 +29,9 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     """The gateway as an ASGI application; whoever serves it begins `draining` before it stops."""
     draining = draining or Draining()
     metrics = GatewayMetrics(services.metrics)
-    app = FastAPI(
     if services.submit.admission is not None:
         metrics.watch(services.submit.admission, services.catalog)
+    app = FastAPI(
         title="Crewline",
         summary="Event-driven AI agent workers on Kafka",
         description=DESCRIPTION,
@@ -50,6 +52,8 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     add_task_routes(app, services, draining)
     add_cancel_route(app, services)
     add_event_routes(app, services, draining, metrics)
+    add_dead_letter_routes(app, services)
+    add_redrive_routes(app, services, draining, metrics)
     add_agent_routes(app, services.catalog)
     add_operation_routes(app, services, draining)
     add_contract_routes(app, services.contract)

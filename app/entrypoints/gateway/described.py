@@ -32,7 +32,7 @@ _RETRY_AFTER = {"description": "Seconds after which to ask again.", "schema": {"
 _APPLIED = {"description": "The wait that was honoured, as `wait=N`.", "schema": _TEXT}
 _ETAG = {"description": "Send it as `If-None-Match` next time.", "schema": _TEXT}
 _LOCATION = {"description": "The task's own path.", "schema": _TEXT}
-_LINK = {"description": 'The next page, as `<path>; rel="next"`.', "schema": _TEXT}
+LINK = {"description": 'The next page, as `<path>; rel="next"`.', "schema": _TEXT}
 
 
 def _header(
@@ -49,8 +49,8 @@ _PREFER = _header(
     "most. What cannot be read is ignored.",
     "wait=5",
 )
-_IF_NONE_MATCH = _header("If-None-Match", "The ETag of what is known already.", '"4f3c"')
-_NOT_MODIFIED = {304: {"description": "What you have is what there is."}}
+IF_NONE_MATCH = _header("If-None-Match", "The ETag of what is known already.", '"4f3c"')
+NOT_MODIFIED = {304: {"description": "What you have is what there is."}}
 
 SUBMIT: Described = {
     "tags": ["tasks"],
@@ -112,10 +112,10 @@ READ: Described = {
                 "Preference-Applied": _APPLIED,
             },
         },
-        **_NOT_MODIFIED,
+        **NOT_MODIFIED,
         **answers(404, 406, 503),
     },
-    "openapi_extra": {"parameters": [_PREFER, _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [_PREFER, IF_NONE_MATCH]},
 }
 
 LIST: Described = {
@@ -123,7 +123,7 @@ LIST: Described = {
     "summary": "List tasks, newest first",
     "response_model": TaskList,
     "responses": {
-        200: {"description": "One page.", "headers": {"Link": _LINK}},
+        200: {"description": "One page.", "headers": {"Link": LINK}},
         **answers(406, 422, 503),
     },
 }
@@ -188,15 +188,15 @@ AGENTS: Described = {
     "tags": ["agents"],
     "summary": "List the agents",
     "response_model": AgentList,
-    "responses": {**_NOT_MODIFIED, **answers(406)},
-    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+    "responses": {**NOT_MODIFIED, **answers(406)},
+    "openapi_extra": {"parameters": [IF_NONE_MATCH]},
 }
 AGENT: Described = {
     "tags": ["agents"],
     "summary": "Read one agent",
     "response_model": AgentResource,
-    "responses": {**_NOT_MODIFIED, **answers(404, 406)},
-    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+    "responses": {**NOT_MODIFIED, **answers(404, 406)},
+    "openapi_extra": {"parameters": [IF_NONE_MATCH]},
 }
 
 _ALIVE = {"tags": ["operations"], "response_model": Health, "responses": answers()}
@@ -223,8 +223,8 @@ ASYNCAPI: Described = {
     "tags": ["contract"],
     "summary": "The topics, as an AsyncAPI document",
     "response_model": dict[str, Any],
-    "responses": {**_NOT_MODIFIED, **answers(404)},
-    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+    "responses": {**NOT_MODIFIED, **answers(404)},
+    "openapi_extra": {"parameters": [IF_NONE_MATCH]},
 }
 SCHEMA: Described = {
     "tags": ["contract"],
@@ -232,8 +232,8 @@ SCHEMA: Described = {
     "response_model": None,
     "responses": {
         200: {"description": "A JSON Schema.", "content": _JSON_SCHEMA},
-        **_NOT_MODIFIED,
+        **NOT_MODIFIED,
         **answers(404),
     },
-    "openapi_extra": {"parameters": [_IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [IF_NONE_MATCH]},
 }

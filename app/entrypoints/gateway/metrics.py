@@ -7,6 +7,9 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.domain.model.agents import AgentCatalog
+from app.domain.model.ids import AgentName
+from app.domain.use_cases.admit_task import Admission
 from app.entrypoints.gateway.last_resort import HEAD
 
 UNTIMED = "crewline.untimed"
@@ -36,9 +39,6 @@ class GatewayMetrics:
             ("agent", "code"),
             registry=registry,
         )
-        self.streams = Gauge("crewline_event_streams", "Event streams open now.", registry=registry)
-
-
         self._backlog = Gauge(
             "crewline_backlog_tasks",
             "Tasks handed in and not done, running ones included; NaN while nobody can tell.",
@@ -52,8 +52,8 @@ class GatewayMetrics:
             registry=registry,
         )
         self.redriven, self.discarded = map(settled.labels, ("redriven", "discarded"))
-class Metered:
-    """Times every request under its route's template."""
+        self.streams = Gauge("crewline_event_streams", "Event streams open now.", registry=registry)
+
     def watch(self, admission: Admission, catalog: AgentCatalog) -> None:
         """Show how much waits for each agent."""
         for agent in catalog:
@@ -64,6 +64,9 @@ def _waiting(admission: Admission, agent: AgentName) -> float:
     waiting = admission.waiting(agent)
     return nan if waiting is None else waiting
 
+
+class Metered:
+    """Times every request under its route's template."""
 
     def __init__(self, app: ASGIApp, metrics: GatewayMetrics) -> None:
         self._app = app

@@ -6,6 +6,11 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from app.domain.model.commands import CancelRequest, TaskRequest
+from app.entrypoints.gateway.letter_requests import (
+    DiscardRequest,
+    RedriveManyRequest,
+    RedriveRequest,
+)
 from app.entrypoints.gateway.problem_answers import every_answer
 from app.entrypoints.gateway.problems import ProblemBody, Violation
 
@@ -39,6 +44,9 @@ def _schemas() -> dict[str, Any]:
         [
             (TaskRequest, "validation"),
             (CancelRequest, "validation"),
+            (RedriveRequest, "validation"),
+            (DiscardRequest, "validation"),
+            (RedriveManyRequest, "validation"),
             (ProblemBody, "serialization"),
             (Violation, "serialization"),
         ],

@@ -16,10 +16,11 @@ from app.domain.model.errors import (
     PlatformError,
     Rejected,
     Unavailable,
+    UnknownDeadLetter,
     UnknownTask,
 )
-
 from app.domain.use_cases.admit_task import BacklogFull
+
 MEDIA_TYPE = "application/problem+json"
 _LONGEST_PATH = 2_000
 
@@ -85,9 +86,9 @@ class Problem(Exception):
 
 _STATUS_OF_KIND: dict[type[PlatformError], HTTPStatus] = {
     UnknownTask: HTTPStatus.NOT_FOUND,
-    PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnknownDeadLetter: HTTPStatus.NOT_FOUND,
     BacklogFull: HTTPStatus.TOO_MANY_REQUESTS,
+    PayloadTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Rejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     Conflict: HTTPStatus.CONFLICT,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -107,10 +108,10 @@ def of_platform_error(error: PlatformError) -> Problem:
     if status is None:
         return internal()
     headers = {"Retry-After": retry_after(error)} if error.retryable else {}
-    errors = None
     if isinstance(error, BacklogFull):
         headers["RateLimit-Policy"] = f'"backlog";q={error.limit}'
         headers["RateLimit"] = f'"backlog";r=0;t={headers["Retry-After"]}'
+    errors = None
     if isinstance(error, InvalidInput):
         errors = [
             Violation(pointer=f"/input{each.pointer}", detail=each.detail)

@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from app.domain.model.agents import AgentCatalog
@@ -15,6 +16,8 @@ from app.entrypoints.gateway.json_text import check_json
 from app.entrypoints.gateway.negotiation import JSON
 from app.entrypoints.gateway.problems import Problem, Violation, invalid, malformed
 from app.entrypoints.gateway.violations import in_body
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 """1 to 255 printable ASCII characters."""
@@ -41,15 +44,20 @@ async def read_task_request(request: Request, catalog: AgentCatalog) -> TaskRequ
 
 async def read_cancel_request(request: Request) -> CancelRequest:
     """What a body says about a cancel, if there is one; raise a `Problem` for a wrong one."""
+    return await read_optional(request, CancelRequest)
+
+
+async def read_optional(request: Request, kind: type[Asked]) -> Asked:
+    """What a body asks for; without one, what is meant by default. Raise a `Problem`."""
     body = await _body(request)
     if not body.strip():
-        return CancelRequest()
+        return kind()
     _require_json(request)
     try:
-        return CancelRequest.model_validate_json(check_json(body))
+        return kind.model_validate_json(check_json(body))
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-    raise invalid(in_body(errors, CancelRequest.model_fields))
+    raise invalid(in_body(errors, kind.model_fields))
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -9,8 +9,15 @@ from prometheus_client import CollectorRegistry
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.use_cases.cancel_task import CancelTaskHandler
+from app.domain.use_cases.discard_dead_letter import DiscardDeadLetter
+from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
+from app.domain.use_cases.redrive_dead_letter import RedriveDeadLetter
+from app.domain.use_cases.redrive_many import RedriveMany
 from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.ports.clock import Clock
+from app.ports.event_log import EventLog
+from app.ports.redelivery import Redelivery
 from app.ports.status_store import StatusStore
 
 Check = Callable[[], Awaitable[None]]
@@ -38,11 +45,37 @@ def _contract() -> Traversable:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterServices:
+    """What can be done about dead letters."""
+
+    read: ReadLetters
+    redrive: RedriveDeadLetter
+    redrive_many: RedriveMany
+    discard: DiscardDeadLetter
+
+    @classmethod
+    def of(
+        cls,
+        read: ReadLetters,
+        log: EventLog,
+        redelivery: Redelivery,
+        catalog: AgentCatalog,
+        clock: Clock,
+        *,
+        limit: int = 3,
+    ) -> "LetterServices":
+        """All of them; a message may come back `limit` times."""
+        redrive = RedriveDeadLetter(read, read.status, log, redelivery, catalog, clock, limit)
+        return cls(read, redrive, RedriveMany(redrive), DiscardDeadLetter(read, log, clock))
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayServices:
     """Everything one gateway needs; nothing in it knows HTTP."""
 
     submit: SubmitTaskHandler
     cancel: CancelTaskHandler
+    letters: LetterServices
     status: ReadStatus
     store: StatusStore
     catalog: AgentCatalog

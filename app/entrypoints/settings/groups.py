@@ -59,6 +59,9 @@ class GatewaySettings(Group):
         "429, critical ones excepted; an agent's file may name its own `max_backlog`. 0 lets them "
         "queue without end.",
     )
+    max_redrives: int = Field(
+        3, ge=1, le=1_000, description="How often the message of a dead letter may be sent again."
+    )
     cors_origins: Texts = Field(
         default=[], description="Origins whose pages may call the gateway, separated by commas."
     )
