@@ -28,11 +28,11 @@ class Engine:
         *,
         exact_ends: bool = True,
         hold: Hold | None = None,
+        precedence: Precedence = FIRST_COME,
+        ownership: Ownership | None = None,
     ) -> None:
         """`hold` says of a record that was read for how long it shall not run yet."""
         self._partitions: dict[TopicPartition, Partition] = {}
-        precedence: Precedence = FIRST_COME,
-        ownership: Ownership | None = None,
         self._commits = Commits(consumer, self._partitions)
         self._runner = Runner(self._partitions, self._commits, limits, hold, precedence)
         self.assignment = Assignment(

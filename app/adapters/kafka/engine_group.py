@@ -27,13 +27,13 @@ class EngineGroup:
         pattern: str,
         limits: Limits,
         hold: Hold | None = None,
+        precedence: Precedence = FIRST_COME,
+        ownership: Ownership | None = None,
     ) -> None:
         """`worker_id` is the static member of the group: no two workers may share one.
 
         A worker that comes back under its id has its partitions at once, and a restart moves none.
         `pattern` is a regular expression of the topics' names.
-        precedence: Precedence = FIRST_COME,
-        ownership: Ownership | None = None,
         """
         self._connection = connection
         self._group = group
@@ -41,13 +41,13 @@ class EngineGroup:
         self._pattern = pattern
         self._limits = limits
         self._hold = hold
+        self._precedence = precedence
+        self._ownership = ownership
         self._engine: Engine | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._stopped = False
 
     async def run(self, handler: Handler) -> None:
-        self._precedence = precedence
-        self._ownership = ownership
         """Run the handler for each record until `stop`; raise `LogUnavailable` where none come."""
         admin = AIOKafkaAdminClient(**self._connection.admin_settings())
         consumer = AIOKafkaConsumer(
@@ -65,13 +65,13 @@ class EngineGroup:
             self._limits,
             exact_ends=not self._connection.embedded,
             hold=self._hold,
+            precedence=self._precedence,
+            ownership=self._ownership,
         )
         consumer.subscribe(pattern=self._pattern, listener=engine.assignment)
         self._connecting = asyncio.create_task(_connect(admin, consumer))
         try:
             await asyncio.wait({self._connecting})
-            precedence=self._precedence,
-            ownership=self._ownership,
             if self._stopped:
                 return  # before the group had let us in
             self._connecting.result()

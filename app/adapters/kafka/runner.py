@@ -44,11 +44,11 @@ class Runner:
         commits: Commits,
         limits: Limits,
         hold: Hold | None = None,
+        precedence: Precedence = FIRST_COME,
     ) -> None:
         """`hold` is asked before a claim's first run, and again until it holds it no longer."""
         self._partitions = partitions
         self._commits = commits
-        precedence: Precedence = FIRST_COME,
         self._limits = limits
         self._hold = hold
         self._precedence = precedence
@@ -56,16 +56,16 @@ class Runner:
         self._handler: Handler = _none
         self._alone = asyncio.Semaphore(1)
         self._held = 0
-        self._held_bytes = 0
-        self._running = 0
-        self._stopping = False
-        self._idle = asyncio.Event()
         self._held_urgent = 0
         """Of urgent topics; `held` counts the others."""
-        self.has_room = asyncio.Event()
-        """Set when there is room again; whoever waits for it clears it first."""
+        self._held_bytes = 0
+        self._running = 0
         self._running_others = 0
         """Those of them whose rank is not urgent, whatever their topic."""
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self.has_room = asyncio.Event()
+        """Set when there is room again; whoever waits for it clears it first."""
 
     def begin(self, handler: Handler) -> None:
         """Run this handler for each record that is added."""
@@ -133,6 +133,20 @@ class Runner:
             await asyncio.wait(rest, timeout=patience)
         _log.error("some handlers do not stop; their records stay in the queue")
 
+    def _doubt_after_sleep(self) -> None:
+        """What was ours before this process slept need not be ours any more: first ask."""
+        now = time.monotonic()
+        if now - self._awake_at > _ASLEEP:
+            for partition in self._partitions.values():
+                partition.doubted = True
+        self._awake_at = now
+
+    def _count(self, partition: Partition, records: int) -> None:
+        if self._precedence.urgent(partition.name.topic):
+            self._held_urgent += records
+        else:
+            self._held += records
+
     def _count_bytes(self, record: Record, partition: Partition, sign: int) -> None:
         size = sign * len(record.value or b"")
         self._held_bytes += size
@@ -156,20 +170,6 @@ class Runner:
         """Whether the buffer is nearly full, or the claim keeps its partition's commits behind."""
         limits, reached = self._limits, claim.partition.offsets.next or 0
         return (
-    def _doubt_after_sleep(self) -> None:
-        """What was ours before this process slept need not be ours any more: first ask."""
-        now = time.monotonic()
-        if now - self._awake_at > _ASLEEP:
-            for partition in self._partitions.values():
-                partition.doubted = True
-        self._awake_at = now
-
-    def _count(self, partition: Partition, records: int) -> None:
-        if self._precedence.urgent(partition.name.topic):
-            self._held_urgent += records
-        else:
-            self._held += records
-
             self._held > limits.buffer * _CROWDED
             or self._held_bytes > limits.buffer_bytes * _CROWDED
             or reached - claim.record.offset > limits.window // 2
@@ -177,6 +177,7 @@ class Runner:
 
     def _start(self, claim: Claim) -> None:
         self._running += 1
+        self._running_others += claim.rank >= self._precedence.urgent_ranks
         task = asyncio.create_task(self._work(claim))
         claim.partition.running.add(task)
         task.add_done_callback(lambda task: self._worked(claim, task))
@@ -197,10 +198,11 @@ class Runner:
 
     def _worked(self, claim: Claim, task: "asyncio.Task[None]") -> None:
         self._running -= 1
+        self._running_others -= claim.rank >= self._precedence.urgent_ranks
         if self._running == 0:
             self._idle.set()
         claim.partition.running.discard(task)
-        self._running_others += claim.rank >= self._precedence.urgent_ranks
+        self._finishing.discard(task)
         failure = None if task.cancelled() else task.exception()
         if not claim.lost.is_set():
             if task.cancelled() or failure:
@@ -221,7 +223,6 @@ class Runner:
         if self._stopping:
             return
         if isinstance(failure, Again):
-        self._running_others -= claim.rank >= self._precedence.urgent_ranks
             self._commits.note(claim.partition)
             wait, sooner = failure.seconds, failure.sooner
         else:

@@ -52,11 +52,11 @@ class KafkaTaskQueue(TaskQueue):
             worker_id=worker_id,
             pattern=subscription.pattern(topics),
             limits=limits,
+            precedence=precedence_of(topics, self._codec),
+            ownership=ownership,
         )
 
     async def run(self, handle: Handle) -> None:
-            precedence=precedence_of(topics, self._codec),
-            ownership=ownership,
         async def deliver(claim: Claim) -> None:
             content = self._codec.command(claim.record)
             if content is None:
