@@ -42,14 +42,13 @@ class Engine:
             commits_of_group,
             self._runner.lose,
             exact_ends=exact_ends,
-        )
-        self._reader = Reader(consumer, self._partitions, self.assignment, limits.window)
-        self._ended = asyncio.Event()
-
             ownership=ownership,
         )
         self._reader = Reader(
             consumer, self._partitions, self.assignment, limits.window, precedence.urgent
+        )
+        self._ended = asyncio.Event()
+
     async def run(self, handler: Handler) -> None:
         """Work until `stop` is done; raise what ends the polling for good, and stop what runs."""
         self._runner.begin(handler)

@@ -20,8 +20,8 @@ from app.domain.use_cases.heed_cancels import HeedfulQueue
 from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
-from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.release_delayed import ReleaseDelayed
+from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.brokers import Broker
@@ -29,8 +29,8 @@ from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
 from app.entrypoints.settings import Settings
-from app.ports.event_log import EventFeed
 from app.ports.delays import DelayQueue
+from app.ports.event_log import EventFeed
 from app.ports.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ async def gateway(
         observed.instrument(app)
         listening = asyncio.create_task(waiters.run())
         listening.add_done_callback(_say_if_broken)
-        try:
         watching = asyncio.create_task(admission.watch())
+        try:
             yield app
         finally:
             for each in (listening, watching):
@@ -114,14 +114,14 @@ class WorkerParts:
     catalog: AgentCatalog
     queue: TaskQueue
     handle: RunTaskHandler
+    delays: DelayQueue
+    release: ReleaseDelayed
     ping: Callable[[], Awaitable[None]]
     """Returns if the broker answers, else raises `LogUnavailable`."""
 
 
 @asynccontextmanager
 async def worker(
-    delays: DelayQueue
-    release: ReleaseDelayed
     settings: Settings,
     broker: Broker,
     store: Store | None,
@@ -160,8 +160,11 @@ async def worker(
                 delays=plain_log.delays(),
                 clock=SystemClock(),
                 tracing=observed.tracing(settings.worker.group),
+                spending=limits.spending,
                 store=store.status if store else None,
                 cancellations=cancellations,
+                poison_after=settings.worker.poison_after,
+                hold_seconds=settings.worker.hold_seconds,
             ),
             ping=plain_log.ping,
         )
@@ -169,8 +172,6 @@ async def worker(
 
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:
     """Agents that need a runtime which is not among these."""
-                poison_after=settings.worker.poison_after,
-                hold_seconds=settings.worker.hold_seconds,
     return [agent.name for agent in catalog if not set(runtimes) & agent.spec.runtimes.keys()]
             delays=plain_log.delay_queue(identity.id),
             # by the plain log: what is released keeps the trace it was sent with
