@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.domain.model.commands import NOTHING_EARLIER, Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
-from app.domain.model.fleet import Backlog
+from app.domain.model.fleet import Share
 from app.domain.model.ids import TaskId
 
 
@@ -83,11 +83,11 @@ class Ownership(Protocol):
         """Whether what runs here of what was lost goes on; else it is stopped."""
 
 
-class Backlogs(Protocol):
-    """Tells what waits for a worker."""
+class Shares(Protocol):
+    """Tells a worker what is its own of the tasks."""
 
     @abstractmethod
-    async def backlog(self) -> Sequence[Backlog]:
+    async def shares(self) -> Sequence[Share]:
         """What is ours of each topic, and how much of it has not been started.
 
         Raises `LogUnavailable`.

@@ -14,10 +14,13 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.offsets import PartitionOffsets, Snapshot
+from app.ports.task_queue import Ownership
 
 ReadCommits = Callable[[Collection[TopicPartition]], Awaitable[Mapping[TopicPartition, Snapshot]]]
 """What the group last committed of these partitions."""
 _PAUSE = 0.2
+_NOBODY_BETWEEN = 1
+"""Generations of a group from one of our assignments to the next, where nobody had one of his."""
 _log = logging.getLogger(__name__)
 
 
@@ -28,11 +31,13 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         partitions: dict[TopicPartition, Partition],
         commits: Commits,
         commits_of_group: ReadCommits,
-        lose: Callable[[Partition], None],
+        lose: Callable[[Partition, bool], None],
         *,
         exact_ends: bool,
+        ownership: Ownership | None = None,
     ) -> None:
-        """`lose` stops whatever runs of a partition that is no longer ours.
+        """`lose` forgets a partition that is no longer ours; whether what runs of it goes on, it
+        is told.
 
         `exact_ends` tells whether the broker's end offsets can be relied on; Tansu's cannot.
         """
@@ -42,19 +47,25 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         self._commits_of_group = commits_of_group
         self._lose = lose
         self._exact_ends = exact_ends
+        self._ownership = ownership
+        self._generation: int | None = None
         self.unchanged = asyncio.Lock()
         """Held while the partitions change."""
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Say how far we are, for whoever gets them; what runs goes on meanwhile."""
         if revoked:
+            if self._ownership:
+                await self._ownership.handing_over()
             await self._commits.flush(handing_over=True)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Keep what came back, let go of what moved, begin what is new."""
         async with self.unchanged:
-            for name in [each for each in self._partitions if each not in assigned]:
-                await self._let_go(name)
+            finish = self._ownership is not None and self._ownership.may_finish
+            kept = set() if self._was_left_out() else set(assigned)
+            for name in self._partitions.keys() - kept:
+                await self._let_go(name, finish=finish)
             commits, ends = await self._look_up(assigned)
             for name in assigned:
                 partition, commit = self._partitions.get(name), commits.get(name)
@@ -64,13 +75,15 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
                     and commit.position > max(partition.committed or 0, partition.tried)
                 ):
                     # somebody else went on with it while we were out of the group
-                    await self._let_go(name)
+                    await self._let_go(name, finish=finish)
                     partition = None
                 if partition:
                     if partition.offsets.next is not None:
                         self._consumer.seek(name, partition.offsets.next)
                 else:
                     self._partitions[name] = self._begin(name, commit, ends[name])
+        if self._ownership:
+            self._ownership.taken_over()
 
     async def seek_back(self) -> None:
         """Read on behind what was taken: a poll that fails forgets what it had read of others."""
@@ -107,10 +120,21 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
             commit = None  # of a topic that was deleted and made again
         return Partition(name, PartitionOffsets(commit, end), commit.position if commit else None)
 
-    async def _let_go(self, name: TopicPartition) -> None:
+    async def _let_go(self, name: TopicPartition, *, finish: bool = False) -> None:
         partition = self._partitions.pop(name)
         await self._commits.release(partition)
-        self._lose(partition)
+        self._lose(partition, finish)
+
+    def _was_left_out(self) -> bool:
+        """Whether others may have had our partitions since we were last given some.
+
+        aiokafka knows the group's generation and tells nobody.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001
+        before, self._generation = self._generation, getattr(coordinator, "generation", None)
+        if before is None or self._generation is None:
+            return False
+        return bool(self._generation - before > _NOBODY_BETWEEN)
 
     async def _look_up(
         self, assigned: Collection[TopicPartition]

@@ -27,6 +27,8 @@ class Partition:
     """The position the group last committed, as far as we know."""
     tried: int = 0
     """The highest position we asked to commit: where the answer was lost, it may be committed."""
+    doubted: bool = False
+    """Whether it may be another worker's by now; the next commit tells."""
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     running: set["asyncio.Task[None]"] = field(default_factory=set)
     waiting: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -36,6 +38,12 @@ class Partition:
     noted: int = 0
     """Counts changes; `durable` is the count the last commit covered."""
     durable: int = 0
+
+    def lag(self, end: int) -> int:
+        """How many of its records, up to this end, have not been started."""
+        reached = self.offsets.next
+        unread = end - (reached if reached is not None else self.committed or 0)
+        return max(0, unread) + self.offsets.unfinished - len(self.running)
 
 
 class Commits:
@@ -94,6 +102,7 @@ class Commits:
             if not changed:
                 return True
             positions = {each.name: commit for each, (_, commit) in changed.items()}
+            sure = {each for each in changed if each.doubted}
             for each, (_, (position, _)) in changed.items():
                 each.tried = max(each.tried, position)
             try:
@@ -104,6 +113,7 @@ class Commits:
                 return False
             for each, (noted, (position, _)) in changed.items():
                 each.durable, each.committed = noted, position
+                each.doubted = each.doubted and each not in sure
         async with self._moved:
             self._moved.notify_all()
         return True

@@ -5,6 +5,7 @@ order within a key only; commits a record when its handler has returned, and not
 """
 
 import asyncio
+from collections import defaultdict
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -13,6 +14,8 @@ from app.adapters.kafka.claims import FIRST_COME, Claim, Handler, Hold, Limits, 
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.reader import Batches, Reader
 from app.adapters.kafka.runner import Runner
+from app.domain.model.fleet import Share
+from app.ports.task_queue import Ownership
 
 __all__ = ["Claim", "Engine", "Handler", "Limits"]
 
@@ -32,6 +35,7 @@ class Engine:
         ownership: Ownership | None = None,
     ) -> None:
         """`hold` says of a record that was read for how long it shall not run yet."""
+        self._consumer = consumer
         self._partitions: dict[TopicPartition, Partition] = {}
         self._commits = Commits(consumer, self._partitions)
         self._runner = Runner(self._partitions, self._commits, limits, hold, precedence)
@@ -75,6 +79,24 @@ class Engine:
         await self._runner.drain(grace)
         await self._commits.close()
         self._ended.set()
+
+    async def shares(self) -> list[Share]:
+        """What is ours of each topic, and how much of it has not been started."""
+        names = list(self._partitions)
+        ends = await self._consumer.end_offsets(names) if names else {}
+        oldest = self._runner.oldest_waiting()
+        ours: defaultdict[str, list[TopicPartition]] = defaultdict(list)
+        for name in ends.keys() & self._partitions.keys():
+            ours[name.topic].append(name)
+        return [
+            Share(
+                topic=topic,
+                partitions=tuple(sorted(name.partition for name in owned)),
+                lag=sum(self._partitions[name].lag(ends[name]) for name in owned),
+                oldest_waiting_at=oldest.get(topic),
+            )
+            for topic, owned in sorted(ours.items())
+        ]
 
     def healthy(self, within: float = 30.0) -> bool:
         """Whether the last poll is no older than `within` seconds."""

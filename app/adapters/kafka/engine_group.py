@@ -1,6 +1,7 @@
 """A member of a consumer group whose records an engine runs."""
 
 import asyncio
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -11,8 +12,12 @@ from app.adapters.kafka.claims import FIRST_COME, Handler, Hold, Limits, Precede
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Engine
 from app.adapters.kafka.group_offsets import GroupOffsets
+from app.domain.model.fleet import Share
 from app.domain.model.ids import WorkerId
 from app.ports.event_log import LogUnavailable
+from app.ports.task_queue import Ownership
+
+_TO_ANSWER = 2.0
 
 
 class EngineGroup:
@@ -93,6 +98,16 @@ class EngineGroup:
             await self._engine.stop(grace)
         elif self._connecting:
             self._connecting.cancel()
+
+    async def shares(self) -> Sequence[Share]:
+        """What is ours of each topic; raises `LogUnavailable`."""
+        if self._engine is None:
+            return ()
+        try:
+            async with asyncio.timeout(_TO_ANSWER):
+                return await self._engine.shares()
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable("how much waits cannot be read now") from error
 
     def healthy(self) -> bool:
         """Whether the group is joined and its topics are read."""

@@ -5,7 +5,8 @@ which 0 is the best.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from itertools import chain
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -42,6 +43,9 @@ class Lanes(Generic[Item]):
                 self._taken += 1
                 return waiting[0]
         return None
+
+    def __iter__(self) -> Iterator[Item]:
+        return chain.from_iterable(self._lanes.values())
 
     def finish(self, lane: Hashable) -> None:
         """The lane's first item is done: let the next one run."""

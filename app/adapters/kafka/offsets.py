@@ -122,10 +122,20 @@ class PartitionOffsets:
         self._active.add(offset)
         return tries
 
-    def end(self, offset: int, *, failed: bool) -> None:
-        """The run is over, the record is not; `failed` counts against the task."""
+    def runs(self, offset: int) -> bool:
+        """Whether this record runs now."""
+        return offset in self._active
+
+    def end(self, offset: int, *, failed: bool, counted: bool = True) -> None:
+        """The run is over, the record is not; `failed` counts against the task.
+
+        Where it is not `counted`, it was no run.
+        """
         self._active.discard(offset)
-        if failed:
+        if not counted:
+            starts, failures, interrupted = self._open[offset]
+            self._open[offset] = Tries(starts - 1, failures, interrupted)
+        elif failed:
             starts, failures, interrupted = self._open[offset]
             self._open[offset] = Tries(starts, failures + 1, interrupted)
 

@@ -6,7 +6,9 @@ A record is done when its handler has returned, and not before.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from aiokafka import TopicPartition
 
@@ -32,6 +34,8 @@ _SUSPECT = 2
 _LOOK_AGAIN = 60.0
 """Seconds after which what is held is looked at again: clocks are set, and machines sleep."""
 _CROWDED = 0.9
+_ASLEEP = 3.0
+"""Seconds without a look at what may run, after which this process has not been running."""
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +67,9 @@ class Runner:
         self._running_others = 0
         """Those of them whose rank is not urgent, whatever their topic."""
         self._stopping = False
+        self._finishing: set[asyncio.Task[None]] = set()
+        """Those whose records are another worker's by now."""
+        self._awake_at = time.monotonic()
         self._idle = asyncio.Event()
         self.has_room = asyncio.Event()
         """Set when there is room again; whoever waits for it clears it first."""
@@ -95,6 +102,7 @@ class Runner:
 
     def dispatch(self) -> None:
         """Start what may run, as far as there are slots."""
+        self._doubt_after_sleep()
         while self._running < self._limits.slots and not self._stopping:
             full = self._running_others >= self._limits.slots - self._limits.urgent_slots
             claim = self._lanes.take(self._precedence.urgent_ranks if full else None)
@@ -102,14 +110,28 @@ class Runner:
                 return
             self._start(claim)
 
-    def lose(self, partition: Partition) -> None:
-        """Forget a partition that is no longer ours, and stop what runs of it."""
+    def lose(self, partition: Partition, finish: bool) -> None:
+        """Forget a partition that is no longer ours; stop what runs of it, or let it `finish`."""
         self._lanes.drop(lambda claim: claim.partition is partition)
         self._count(partition, -partition.offsets.unfinished)
         self._held_bytes -= partition.held_bytes
-        for task in [*partition.running, *partition.waiting]:
+        if finish:
+            self._finishing |= partition.running
+        for task in [*(() if finish else partition.running), *partition.waiting]:
             task.cancel()
         self.has_room.set()
+
+    def oldest_waiting(self) -> Mapping[str, datetime]:
+        """When the oldest record came of each topic, of those here that do not run."""
+        oldest: dict[str, int] = {}
+        for claim in self._lanes:
+            record = claim.record
+            if not claim.partition.offsets.runs(record.offset):
+                known = oldest.get(record.topic, record.timestamp)
+                oldest[record.topic] = min(known, record.timestamp)
+        return {
+            topic: datetime.fromtimestamp(max(at, 0) / 1000, UTC) for topic, at in oldest.items()
+        }
 
     async def drain(self, grace: float) -> None:
         """Start nothing new, let what runs finish for `grace` seconds, cancel the rest."""
@@ -125,7 +147,8 @@ class Runner:
         """Stop all that runs; it stays in the queue."""
         self._stopping = True
         for patience in _UNTIL_CANCELED:
-            rest = {task for partition in self._partitions.values() for task in partition.running}
+            ours = {task for partition in self._partitions.values() for task in partition.running}
+            rest = ours | self._finishing
             if not rest:
                 return
             for task in rest:
@@ -190,7 +213,7 @@ class Runner:
                 return
             claim.tries = offsets.start(offset)
             self._commits.note(claim.partition)
-            if claim.redelivered:
+            if claim.redelivered or claim.partition.doubted:
                 # what was interrupted once may be what kills us: first make this attempt count
                 await self._commits.covering(claim.partition)
             if not claim.lost.is_set():
@@ -207,7 +230,8 @@ class Runner:
         if not claim.lost.is_set():
             if task.cancelled() or failure:
                 failed = isinstance(failure, Again)
-                claim.partition.offsets.end(claim.record.offset, failed=failed)
+                counted = not isinstance(failure, Again) or failure.counted
+                claim.partition.offsets.end(claim.record.offset, failed=failed, counted=counted)
                 self._again(claim, failure)
             else:
                 claim.partition.offsets.complete(claim.record.offset)

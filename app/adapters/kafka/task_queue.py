@@ -1,7 +1,7 @@
 """The command topics as a queue: the engine's records, decoded."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.adapters.kafka.claims import Claim, Limits
@@ -10,8 +10,9 @@ from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine_group import EngineGroup
 from app.adapters.kafka.precedence import precedence_of
 from app.adapters.kafka.topics import Topics
+from app.domain.model.fleet import Share
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
-from app.ports.task_queue import Delivery, Handle, TaskQueue
+from app.ports.task_queue import Delivery, Handle, Ownership, Shares, TaskQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Subscription:
         return rf"^(?:{places}){but}(?:{agents})(?:\.(?:{runtimes}))?$"
 
 
-class KafkaTaskQueue(TaskQueue):
+class KafkaTaskQueue(TaskQueue, Shares):
     def __init__(
         self,
         connection: KafkaConnection,
@@ -44,7 +45,9 @@ class KafkaTaskQueue(TaskQueue):
         group: str,
         worker_id: WorkerId,
         limits: Limits,
+        ownership: Ownership | None = None,
     ) -> None:
+        """Without an `ownership`, what runs is stopped when it is lost."""
         self._codec = Codec(topics)
         self._group = EngineGroup(
             connection,
@@ -78,6 +81,9 @@ class KafkaTaskQueue(TaskQueue):
 
     async def stop(self, grace: float) -> None:
         await self._group.stop(grace)
+
+    async def shares(self) -> Sequence[Share]:
+        return await self._group.shares()
 
     def healthy(self) -> bool:
         return self._group.healthy()

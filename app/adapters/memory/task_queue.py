@@ -3,16 +3,18 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.slots import Slots
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
+from app.domain.model.fleet import Share
 from app.ports.event_log import Recorded, Shard
-from app.ports.task_queue import Again, Delivery, Handle, TaskQueue
+from app.ports.task_queue import Again, Delivery, Handle, Shares, TaskQueue
 
 _BACKOFF = 0.01
 _log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class MemoryTasks:
                     yield record
 
 
-class MemoryTaskQueue(TaskQueue):
+class MemoryTaskQueue(TaskQueue, Shares):
     def __init__(self, tasks: MemoryTasks, slots: int = 16, *, urgent_slots: int = 0) -> None:
         self._tasks = tasks
         self._slots = Slots(slots, urgent=urgent_slots)
@@ -54,6 +56,10 @@ class MemoryTaskQueue(TaskQueue):
         self._stopping = False
         self._waiting: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
+        self._shards: set[Shard] = set()
+        """Those that ever held a task."""
+        self._asked: dict[asyncio.Task[None], tuple[str, datetime]] = {}
+        """The topic of each that waits or runs, and when it came."""
 
     async def run(self, handle: Handle) -> None:
         positions: dict[Shard, int] = {}
@@ -61,7 +67,9 @@ class MemoryTaskQueue(TaskQueue):
             for record in self._tasks.after(positions):
                 task = asyncio.create_task(self._hand_out(record, handle))
                 self._waiting.add(task)
-                task.add_done_callback(self._waiting.discard)
+                self._shards.add(record.shard)
+                self._asked[task] = record.shard.topic, datetime.now(UTC)
+                task.add_done_callback(self._forget)
             await self._tasks.log.until(
                 lambda: self._stopping or positions != dict(self._tasks.log.ends())
             )
@@ -77,8 +85,30 @@ class MemoryTaskQueue(TaskQueue):
             task.cancel()
         await asyncio.gather(*self._waiting, return_exceptions=True)
 
+    async def shares(self) -> Sequence[Share]:
+        waiting: defaultdict[str, list[datetime]] = defaultdict(list)
+        for task in self._waiting - self._running:
+            topic, submitted_at = self._asked[task]
+            waiting[topic].append(submitted_at)
+        ours: defaultdict[str, list[int]] = defaultdict(list)
+        for shard in self._shards:
+            ours[shard.topic].append(shard.partition)
+        return [
+            Share(
+                topic=topic,
+                partitions=tuple(sorted(partitions)),
+                lag=len(waiting[topic]),
+                oldest_waiting_at=min(waiting[topic], default=None),
+            )
+            for topic, partitions in sorted(ours.items())
+        ]
+
     def healthy(self) -> bool:
         return not self._stopping
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._waiting.discard(task)
+        del self._asked[task]
 
     async def _hand_out(self, record: Recorded, handle: Handle) -> None:
         command = record.message
@@ -123,7 +153,10 @@ class MemoryTaskQueue(TaskQueue):
             await handle(delivery)
             entry.done = True
         except Again as again:
-            entry.failures += 1
+            if again.counted:
+                entry.failures += 1
+            else:
+                entry.attempts -= 1
             return again
         except Exception:  # noqa: BLE001  # whatever it was, the task comes again
             _log.exception("a task stays in the queue")

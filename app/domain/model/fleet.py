@@ -29,7 +29,7 @@ class TaskInHand(Value):
     """Of the message that asks for it."""
 
 
-class Backlog(Value):
+class Share(Value):
     """What a worker owns of a topic, and how much of that waits."""
 
     topic: str
@@ -62,7 +62,7 @@ class WorkerHeartbeat(Message):
     running: tuple[TaskInHand, ...] = ()
     finished: tuple[Place, ...] = ()
     """Messages it dealt with lately after it had lost them to another worker."""
-    topics: tuple[Backlog, ...] = ()
+    topics: tuple[Share, ...] = ()
     started_at: Timestamp
     at: Timestamp
     interval_seconds: Annotated[float, Field(gt=0)]

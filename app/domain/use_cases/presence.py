@@ -14,14 +14,14 @@ from typing import Literal
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import Unavailable
-from app.domain.model.fleet import Backlog, Place, WorkerHeartbeat
+from app.domain.model.fleet import Place, Share, WorkerHeartbeat
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.use_cases.fleet import Fleet, Monotonic
 from app.domain.use_cases.tasks_in_hand import Hold, TasksInHand, place_of
 from app.ports.clock import Clock
 from app.ports.event_log import LogUnavailable
 from app.ports.fleet import Heartbeats
-from app.ports.task_queue import Backlogs, Delivery, Ownership
+from app.ports.task_queue import Delivery, Ownership, Shares
 
 _TICK = 0.1
 _AFTER_A_FAILURE = 0.5
@@ -79,17 +79,17 @@ class Presence(Ownership):
         self._taken_over_at = monotonic()
         self._caught_up_at = -1.0
         self._catching_up: asyncio.Task[None] | None = None
-        self.backlog: Sequence[Backlog] = ()
-        """What waits for us, as of the last heartbeat."""
+        self.shares: Sequence[Share] = ()
+        """What is ours and waits, as of the last heartbeat."""
 
-    async def run(self, backlogs: Backlogs) -> None:
+    async def run(self, shares: Shares) -> None:
         """Say that we live, until cancelled."""
         saying: asyncio.Task[None] | None = None
         try:
             while True:
                 self._look()
                 if (saying is None or saying.done()) and self._has_news():
-                    saying = asyncio.create_task(self._say_and_look_around(backlogs))
+                    saying = asyncio.create_task(self._say_and_look_around(shares))
                 await asyncio.sleep(_TICK)
         finally:
             if saying:
@@ -197,12 +197,12 @@ class Presence(Ownership):
         now = self._monotonic()
         return now >= self._due_at or self._say_again or self.hands.long() != self._announced
 
-    async def _say_and_look_around(self, backlogs: Backlogs) -> None:
+    async def _say_and_look_around(self, shares: Shares) -> None:
         regular = self._monotonic() >= self._due_at
         try:
             await self._say()
             if regular:
-                self.backlog = await backlogs.backlog()
+                self.shares = await shares.shares()
         except Unavailable as away:
             _log.warning("a heartbeat was not taken: %s", away.message)
             self._say_again = True
@@ -237,7 +237,7 @@ class Presence(Ownership):
             slots=profile.slots,
             running=tuple(self.hands.listed()),
             finished=tuple(self._finished),
-            topics=tuple(self.backlog),
+            topics=tuple(self.shares),
             started_at=profile.started_at,
             at=self._clock.now(),
             interval_seconds=profile.interval_seconds,

@@ -37,8 +37,8 @@ from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import DelayQueue, Delays
 from app.ports.event_log import EventFeed, EventLog, ResultTail
-from app.ports.redelivery import Redelivery
 from app.ports.fleet import FleetFeed, Heartbeats
+from app.ports.redelivery import Redelivery
 from app.ports.task_queue import Ownership, Shares, TaskQueue
 
 

@@ -25,6 +25,7 @@ from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.brokers import Broker
+from app.entrypoints.bootstrap.fleet import Worker, present_queue
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
@@ -143,11 +144,17 @@ async def worker(
         plain_log = await stack.enter_async_context(broker.log())
         letters = await stack.enter_async_context(broker.dead_letters())
         log = observed.log(plain_log, broker)
+        present = present_queue(
+            settings.worker,
+            broker,
+            plain_log,
+            Worker(identity.id, catalog, runtimes, _others(catalog, runtimes)),
+        )
         yield WorkerParts(
             id=identity.id,
             catalog=catalog,
             queue=HeedfulQueue(
-                broker.queue(settings.worker, identity.id, _others(catalog, runtimes)),
+                present,
                 broker.control(),
                 cancellations,
             ),

@@ -1,0 +1,62 @@
+"""What makes a worker known to its fleet, and the fleet known to whoever asks."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from app.adapters.local.clock import SystemClock, monotonic
+from app.domain.model.agents import AgentCatalog
+from app.domain.model.ids import AgentName, RuntimeName, WorkerId
+from app.domain.use_cases.fleet import Fleet
+from app.domain.use_cases.follow_fleet import FollowFleet
+from app.domain.use_cases.presence import Presence, Profile
+from app.domain.use_cases.present_queue import PresentQueue
+from app.domain.use_cases.tasks_in_hand import TasksInHand
+from app.entrypoints.bootstrap.brokers import Broker, Log
+from app.entrypoints.bootstrap.telemetry import VERSION
+from app.entrypoints.settings import WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who a worker is, and what it can do."""
+
+    id: WorkerId
+    catalog: AgentCatalog
+    runtimes: Collection[RuntimeName]
+    others: Collection[AgentName]
+    """Agents it cannot run."""
+
+
+def followed(broker: Broker, log: Log) -> FollowFleet:
+    """What a process hears of the fleet, as long as it is run."""
+    fleet = Fleet(monotonic, SystemClock().now)
+    return FollowFleet(fleet, broker.fleet(), log.ping, monotonic)
+
+
+def present_queue(
+    settings: WorkerSettings, broker: Broker, log: Log, worker: Worker
+) -> PresentQueue:
+    """The worker's queue; while it runs, the worker is present."""
+    clock, follow = SystemClock(), followed(broker, log)
+    named = set(map(AgentName, settings.agents))
+    agents = [each.name for each in worker.catalog if not named or each.name in named]
+    presence = Presence(
+        Profile(
+            worker_id=worker.id,
+            instance=secrets.token_hex(8),
+            version=VERSION,
+            agents=tuple(name for name in agents if name not in worker.others),
+            runtimes=tuple(worker.runtimes),
+            slots=settings.slots,
+            started_at=clock.now(),
+            interval_seconds=settings.heartbeat_seconds,
+        ),
+        hands=TasksInHand(settings.lease_seconds, monotonic, strict=settings.lease_strict),
+        fleet=follow.fleet,
+        heartbeats=log.heartbeats(),
+        clock=clock,
+        monotonic=monotonic,
+    )
+    queue = broker.queue(settings, worker.id, worker.others, presence)
+    return PresentQueue(queue, queue, presence, follow, monotonic)
