@@ -173,6 +173,9 @@ async def worker(
                 poison_after=settings.worker.poison_after,
                 hold_seconds=settings.worker.hold_seconds,
             ),
+            delays=plain_log.delay_queue(identity.id),
+            # by the plain log: what is released keeps the trace it was sent with
+            release=ReleaseDelayed(plain_log, letters, SystemClock()),
             ping=plain_log.ping,
         )
 
@@ -180,9 +183,6 @@ async def worker(
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:
     """Agents that need a runtime which is not among these."""
     return [agent.name for agent in catalog if not set(runtimes) & agent.spec.runtimes.keys()]
-            delays=plain_log.delay_queue(identity.id),
-            # by the plain log: what is released keeps the trace it was sent with
-            release=ReleaseDelayed(plain_log, letters, SystemClock()),
 
 
 @dataclass(frozen=True, slots=True)
