@@ -19,6 +19,7 @@ class Activity:
     error: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     finish_reason: str | None = None
 
 
@@ -78,6 +79,7 @@ class RecordingContext(RunContext):
         error: str | None = None,
         input_tokens: int = 0,
         output_tokens: int = 0,
+        cached_tokens: int = 0,
         finish_reason: str | None = None,
     ) -> None:
         ended = self.activities[activity]
@@ -85,6 +87,7 @@ class RecordingContext(RunContext):
         ended.error = error
         ended.input_tokens = input_tokens
         ended.output_tokens = output_tokens
+        ended.cached_tokens = cached_tokens
         ended.finish_reason = finish_reason
 
     def unpaired(self) -> list[Activity]:

@@ -12,6 +12,7 @@ from app.domain.model.agents import AgentSpec
 from app.domain.model.commands import Input
 from app.domain.model.events import Result
 from app.domain.model.ids import ContextId, RuntimeName, TaskId
+from app.ports.chat_model import ChatModels
 
 ActivityKind = Literal["workflow", "agent", "step", "model", "tool"]
 ActivityId = str
@@ -118,9 +119,21 @@ class RunContext(Protocol):
         error: str | None = None,
         input_tokens: int = 0,
         output_tokens: int = 0,
+        cached_tokens: int = 0,
         finish_reason: str | None = None,
     ) -> None:
-        """It is over, well or with an error; a model call says what it cost."""
+        """It is over, well or with an error; a model call says what it took.
+
+        The cached tokens are among the input tokens.
+        """
+
+    def within_budget(self, models: ChatModels) -> ChatModels:
+        """The same models for this run, which refuse the call that would overspend.
+
+        They raise `BudgetExceeded`, or `Unavailable` while nobody knows what has been spent. A
+        runtime makes every call through them.
+        """
+        return models
 
 
 class AgentRuntime(Protocol):

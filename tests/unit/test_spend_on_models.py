@@ -7,7 +7,6 @@ import pytest
 
 from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.ledger import MemoryLedger
-from app.domain.model.agents import AgentSpec
 from app.domain.model.budgets import AgentBudget, Budget, BudgetExceeded, Spend, StrictBudget
 from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.prices import Price, Prices
@@ -23,7 +22,7 @@ from app.ports.chat_model import (
     UnreadableAnswer,
 )
 from app.ports.ledger import LedgerUnavailable, Reservation
-from tests.builders import ANALYST, RULES, submitted, task_id
+from tests.builders import ANALYST, submitted, task_id
 from tests.scripted_models import ANSWER, QUESTION, ScriptedModels
 from tests.waiting import until
 
@@ -34,9 +33,8 @@ TASK = f"task:{task_id()}:0"
 TODAY = f"agent:{ANALYST}:2026-01-01"
 
 
-def spec(task: StrictBudget | None = None, day: StrictBudget | None = None) -> AgentSpec:
-    budget = AgentBudget(task=task, day=day)
-    return AgentSpec(name=ANALYST, description="x", runtimes={RULES: {}}, budget=budget)
+def agents(task: StrictBudget | None = None, day: StrictBudget | None = None) -> AgentBudget:
+    return AgentBudget(task=task, day=day)
 
 
 def command(budget: Budget | None = None, name: str = "t-1") -> SubmitTask:
@@ -52,8 +50,8 @@ class Desk:
         self.models = ScriptedModels()
         self.spending = Spending(self.ledger, PRICES, self.clock, answer_tokens=100)
 
-    def within(self, task: SubmitTask, agent: AgentSpec | None = None) -> ChatModels:
-        return self.spending.within_budget(task, agent or spec(), self.models)
+    def within(self, task: SubmitTask, agent: AgentBudget | None = None) -> ChatModels:
+        return self.spending.within_budget(task, agent or agents(), self.models)
 
     async def spent(self, name: str = TASK) -> Spend:
         [spent] = await self.ledger.spent([name])
@@ -67,7 +65,7 @@ def desk() -> Desk:
 
 async def test_without_a_budget_nothing_stands_before_the_models(desk: Desk) -> None:
     assert desk.within(command()) is desk.models
-    assert desk.within(command(Budget()), spec(StrictBudget())) is desk.models
+    assert desk.within(command(Budget()), agents(StrictBudget())) is desk.models
 
 
 async def test_a_call_is_booked_as_estimated_and_then_as_it_was(desk: Desk) -> None:
@@ -116,7 +114,7 @@ async def test_a_budget_in_money_stops_a_model_without_a_price_before_its_first_
 
 
 async def test_of_the_task_s_budget_and_the_agent_s_the_tighter_counts(desk: Desk) -> None:
-    models = desk.within(command(Budget(model_calls=5)), spec(StrictBudget(model_calls=2)))
+    models = desk.within(command(Budget(model_calls=5)), agents(StrictBudget(model_calls=2)))
     for _ in range(2):
         await models.ask(MINI, QUESTION)
     with pytest.raises(BudgetExceeded, match="the task may make 2 model calls"):
@@ -124,7 +122,7 @@ async def test_of_the_task_s_budget_and_the_agent_s_the_tighter_counts(desk: Des
 
 
 async def test_all_tasks_of_an_agent_share_its_day_and_the_next_day_is_new(desk: Desk) -> None:
-    agent = spec(day=StrictBudget(model_calls=2))
+    agent = agents(day=StrictBudget(model_calls=2))
     for name in ("t-1", "t-2"):
         await desk.within(command(name=name), agent).ask(MINI, QUESTION)
     third = desk.within(command(name="t-3"), agent)
@@ -136,7 +134,7 @@ async def test_all_tasks_of_an_agent_share_its_day_and_the_next_day_is_new(desk:
 
 
 async def test_a_call_is_settled_on_the_day_on_which_it_began(desk: Desk) -> None:
-    models = desk.within(command(), spec(day=StrictBudget(tokens=1_000)))
+    models = desk.within(command(), agents(day=StrictBudget(tokens=1_000)))
     desk.models.gate = asyncio.Event()
     asking = asyncio.create_task(models.ask(MINI, QUESTION))
     await until(lambda: desk.models.in_flight == 1)

@@ -6,6 +6,7 @@ from crewai.hooks.dispatch import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
 from pydantic import ValidationError
 
+from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import RunFailed
 from app.ports.chat_model import ModelFailed
 from app.ports.tools import ToolFailed
@@ -23,6 +24,9 @@ def run_failed(error: BaseException) -> RunFailed:
     match error:
         case RunFailed():
             return error
+        case BudgetExceeded() | HookAborted():
+            code = error.code if isinstance(error, BudgetExceeded) else "crew-stopped"
+            return RunFailed(code, _words(error), retryable=False)
         case ModelFailed():
             return RunFailed(
                 error.code,
@@ -39,8 +43,6 @@ def run_failed(error: BaseException) -> RunFailed:
             )
         case ToolExecutionFailedError():
             return RunFailed("tool-failed", _words(error), retryable=False)
-        case HookAborted():
-            return RunFailed("crew-stopped", _words(error), retryable=False)
     return _of_somebodys_own_crew(error)
 
 

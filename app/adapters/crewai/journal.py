@@ -103,6 +103,7 @@ class Journal:
             error=note.error,
             input_tokens=note.input_tokens,
             output_tokens=note.output_tokens,
+            cached_tokens=note.cached_tokens,
             finish_reason=note.finish_reason,
         )
 

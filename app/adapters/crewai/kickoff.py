@@ -21,7 +21,7 @@ from app.adapters.crewai.journal import Journal
 from app.adapters.crewai.outcome import CrewOutcome, StepOutput
 from app.adapters.crewai.quiet import run_settings
 from app.adapters.crewai.scope import RunScope
-from app.domain.model.errors import RunFailed
+from app.domain.model.errors import RunFailed, Unavailable
 from app.ports.agent_runtime import RunContext
 
 _T = TypeVar("_T")
@@ -31,7 +31,10 @@ _GRACE = 2.0
 
 
 async def kick_off(plan: CrewPlan, context: RunContext) -> CrewOutcome:
-    """Return what the crew put out; raise `RunFailed`, or what the context raised."""
+    """Return what the crew put out.
+
+    Raise `RunFailed`, `Unavailable`, or what the context raised.
+    """
     loop = asyncio.get_running_loop()
     scope = RunScope(loop)
     journal = Journal(loop, context, steps=max(1, len(plan.section.tasks)))
@@ -73,6 +76,8 @@ def _work(plan: CrewPlan, scope: RunScope, journal: Journal) -> CrewOutcome:
         raise run_failed(CrewExited(str(error))) from error
     except Exception as error:  # noqa: BLE001 - a crew may raise anything
         cause = scope.failure or error
+        if isinstance(cause, Unavailable):
+            raise cause from None  # no verdict on the crew: it runs again when that is back
         failure = run_failed(cause)
         raise failure from (cause if cause is not failure else None)
     if not isinstance(output, CrewOutput):

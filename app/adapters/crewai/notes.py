@@ -47,6 +47,7 @@ class Ended:
     error: str | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     finish_reason: str | None = None
 
 
@@ -108,6 +109,7 @@ def _model_ended(event: LLMCallCompletedEvent) -> Ended:
         event.call_id,
         input_tokens=usage.get("prompt_tokens", usage.get("input_tokens", 0)) or 0,
         output_tokens=usage.get("completion_tokens", usage.get("output_tokens", 0)) or 0,
+        cached_tokens=usage.get("cached_prompt_tokens", 0) or 0,
         finish_reason=event.finish_reason,
     )
 

@@ -76,6 +76,7 @@ class _EmptyHouse(RunContext):
         error: str | None = None,
         input_tokens: int = 0,
         output_tokens: int = 0,
+        cached_tokens: int = 0,
         finish_reason: str | None = None,
     ) -> None: ...
 

@@ -7,10 +7,10 @@ from pydantic import JsonValue
 from app.adapters.crewai.answers import DoesNotFit, mending, read
 from app.adapters.crewai.outcome import CrewOutcome
 from app.domain.model.agents import AgentSpec
-from app.domain.model.errors import RunFailed
+from app.domain.model.errors import PlatformError, RunFailed
 from app.domain.model.events import Artifact, Result
 from app.ports.agent_runtime import RunContext
-from app.ports.chat_model import ChatMessage, ChatModels, ChatRequest, Model, ModelFailed
+from app.ports.chat_model import ChatMessage, ChatModels, ChatRequest, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ResultMaker:
         """The output as text, or as data where the agent has an output schema.
 
         What reads as a document becomes an artifact: every step's text, and the last one's too
-        unless it is data. Raises `RunFailed` or `ModelFailed`.
+        unless it is data. Raises `RunFailed`, `ModelFailed` or `BudgetExceeded`.
         """
         if spec.output_schema:
             output = await self._data(spec, outcome, context)
@@ -61,7 +61,7 @@ class ResultMaker:
                 self.model or "", ChatRequest((ChatMessage("user", request),))
             )
         except BaseException as error:
-            why = error.message if isinstance(error, ModelFailed) else "canceled"
+            why = error.message if isinstance(error, PlatformError) else "canceled"
             await context.end(call, error=why)
             await context.end(step, error=why)
             raise
@@ -69,6 +69,7 @@ class ResultMaker:
             call,
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens,
+            cached_tokens=answer.cached_tokens,
             finish_reason=answer.finish_reason,
         )
         await context.end(step)

@@ -15,6 +15,7 @@ from app.adapters.crewai.section import NAME, CrewSection, section_of
 from app.adapters.crewai.surroundings import writable_home
 from app.adapters.crewai.templates import render
 from app.domain.model.agents import AgentSpec
+from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
@@ -99,9 +100,12 @@ class CrewAIRuntime(AgentRuntime):
         model = self.model_for(spec, task)
         async with self._crews:
             try:
-                outcome = await self._kick_off(spec, section, task, model, context)
-                return await ResultMaker(self._models, model).result(spec, outcome, context)
-            except ModelFailed as failure:
+                models = context.within_budget(self._models)
+                outcome = await self._kick_off(
+                    spec, section, task, context, models=models, model=model
+                )
+                return await ResultMaker(models, model).result(spec, outcome, context)
+            except (ModelFailed, BudgetExceeded) as failure:
                 from app.adapters.crewai.failures import run_failed  # noqa: PLC0415
 
                 raise run_failed(failure) from failure
@@ -111,8 +115,10 @@ class CrewAIRuntime(AgentRuntime):
         spec: AgentSpec,
         section: CrewSection,
         task: TaskInput,
-        model: Model | None,
         context: RunContext,
+        *,
+        models: ChatModels,
+        model: Model | None,
     ) -> CrewOutcome:
         await asyncio.to_thread(_import_crewai)
         from app.adapters.crewai.crews import CrewPlan  # noqa: PLC0415
@@ -123,7 +129,7 @@ class CrewAIRuntime(AgentRuntime):
             name=spec.name,
             section=section,
             task=task,
-            models=self._models,
+            models=models,
             model=model,
             window=window,
             tools=self._tools,

@@ -25,7 +25,7 @@ class Usage(Value):
             output_tokens=self.output_tokens + other.output_tokens,
             model_calls=self.model_calls + other.model_calls,
             tool_calls=self.tool_calls + other.tool_calls,
-            cost_usd=sum(costs) if costs else None,
+            cost_usd=round(sum(costs), 9) if costs else None,
         )
 
 
@@ -159,6 +159,9 @@ class TraceModelCall(Trace):
     duration_ms: float
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Those of the input that the provider had in its cache."""
+    cost_usd: float | None = None
     finish_reason: str | None = None
     error: str | None = None
 

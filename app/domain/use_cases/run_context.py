@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
+from app.domain.model.budgets import AgentBudget, BudgetExceeded
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import (
@@ -20,6 +21,7 @@ from app.domain.model.events import (
     Usage,
 )
 from app.domain.model.ids import TaskId, WorkerId, derived_task_id
+from app.domain.use_cases.spend_on_models import Spending
 from app.ports.agent_runtime import (
     ActivityId,
     ActivityKind,
@@ -27,6 +29,7 @@ from app.ports.agent_runtime import (
     RunStopped,
     StopReason,
 )
+from app.ports.chat_model import ChatModels
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog, LogUnavailable
 from app.ports.tracing import RunTracer
@@ -60,6 +63,7 @@ class Run(RunContext):
         clock: Clock,
         tracer: RunTracer,
         over: Callable[[], bool] = bool,
+        spending: Spending | None = None,
     ) -> None:
         """`over` says whether the run has to leave the task to another worker."""
         self._command = command
@@ -69,6 +73,11 @@ class Run(RunContext):
         self._clock = clock
         self._tracer = tracer
         self._over = over
+        self._spending = spending
+        self._refused = 0
+        """Model calls refused by the budget whose end has not been told."""
+        self.allowed = AgentBudget()
+        """What the agent may spend."""
         self._sequence = 0
         self._unacknowledged: deque[tuple[Event, Awaitable[None] | None]] = deque()
         """What was told, with None where the log has not even taken it yet."""
@@ -139,6 +148,7 @@ class Run(RunContext):
         error: str | None = None,
         input_tokens: int = 0,
         output_tokens: int = 0,
+        cached_tokens: int = 0,
         finish_reason: str | None = None,
     ) -> None:
         ended = self._activities.pop(activity)
@@ -153,18 +163,26 @@ class Run(RunContext):
         lasted = {"duration_ms": round((_now() - ended.began) * 1000, 3)}
         if ended.kind == "model":
             await self._flush_tokens()
-            spent = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-            self.usage += Usage(model_calls=1, **spent)
+            took = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+            cost = self._cost(ended, input_tokens, output_tokens, cached_tokens)
+            self.usage += Usage(model_calls=self._calls_made(error), cost_usd=cost, **took)
             called = {"model": ended.name, "provider": ended.provider, "error": error}
-            await self.tell(
-                TraceModelCall, **where, **lasted, **spent, **called, finish_reason=finish_reason
-            )
+            took |= {"cached_tokens": cached_tokens}
+            ended_so = {"finish_reason": finish_reason, "cost_usd": cost}
+            await self.tell(TraceModelCall, **where, **lasted, **took, **called, **ended_so)
         elif ended.kind == "tool":
             self.usage += Usage(tool_calls=1)
             await self.tell(TraceToolCall, **where, **lasted, tool=ended.name, error=error)
         else:
             phase: Literal["completed", "failed"] = "failed" if error else "completed"
             await self._step(activity, ended, phase, **lasted, detail=error)
+
+    def within_budget(self, models: ChatModels) -> ChatModels:
+        if self._spending is None:
+            if self._command.budget is not None or self.allowed != AgentBudget():
+                raise BudgetExceeded("this worker keeps no budgets")
+            return models
+        return self._spending.within_budget(self._command, self.allowed, models, self._note_refusal)
 
     # --- what the worker calls
 
@@ -224,6 +242,21 @@ class Run(RunContext):
                     waiting.popleft()
         finally:  # cut off by a deadline, say: the rest is still to be acknowledged
             self._unacknowledged.extendleft(reversed(waiting))
+
+    def _note_refusal(self) -> None:
+        self._refused += 1
+
+    def _calls_made(self, error: str | None) -> int:
+        """One, unless it is a call that was refused: it ended too, but nobody was asked."""
+        if error is None or self._refused == 0:
+            return 1
+        self._refused -= 1
+        return 0
+
+    def _cost(self, call: _Activity, asked: int, answered: int, cached: int) -> float | None:
+        if self._spending is None:
+            return None
+        return self._spending.cost_usd(f"{call.provider}:{call.name}", asked, answered, cached)
 
     def _refuse_if_over(self) -> None:
         if self._over():

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.model.agents import AgentSpec
-from app.domain.model.budgets import NANO, Budget, Spend
+from app.domain.model.budgets import NANO, AgentBudget, Budget, BudgetExceeded, Spend
 from app.domain.model.commands import SubmitTask
 from app.domain.model.prices import Prices
 from app.ports.chat_model import (
@@ -44,13 +43,19 @@ class Spending:
         nano = self.prices.nano_usd(model, input_tokens, output_tokens, cached_tokens)
         return None if nano is None else nano / NANO
 
-    def within_budget(self, command: SubmitTask, spec: AgentSpec, models: ChatModels) -> ChatModels:
-        """The models for one task, which refuse the call that would overspend."""
-        task = (command.budget or Budget()).and_also(spec.budget.task)
-        day = spec.budget.day or Budget()
+    def within_budget(
+        self,
+        command: SubmitTask,
+        agents: AgentBudget,
+        models: ChatModels,
+        refused: Callable[[], None] = lambda: None,
+    ) -> ChatModels:
+        """The models for one task, which refuse the call that would overspend, and tell of it."""
+        task = (command.budget or Budget()).and_also(agents.task)
+        day = agents.day or Budget()
         if not task.limits_something and not day.limits_something:
             return models
-        return BudgetedModels(models, self, lambda: self._accounts(command, task, day))
+        return BudgetedModels(models, self, lambda: self._accounts(command, task, day), refused)
 
     def estimate(self, model: Model, request: ChatRequest) -> Spend:
         """What a call may cost."""
@@ -84,6 +89,7 @@ class BudgetedModels(ChatModels):
     spending: Spending
     accounts: Callable[[], tuple[Account, ...]]
     """Those that pay for a call that is made now."""
+    refused: Callable[[], None]
 
     async def ask(
         self, model: Model, request: ChatRequest, on_text: OnText | None = None
@@ -94,7 +100,11 @@ class BudgetedModels(ChatModels):
             self.accounts(),
             self.spending.estimate(model, request),
         )
-        await self.spending.ledger.reserve(reservation)
+        try:
+            await self.spending.ledger.reserve(reservation)
+        except BudgetExceeded:
+            self.refused()
+            raise
         heard = _Heard(on_text)
         try:
             answer = await self.models.ask(model, request, heard.take if on_text else None)
