@@ -5,7 +5,17 @@ A batch has thousands of rows; SQLAlchemy's own treatment of each would cost mor
 
 from dataclasses import dataclass
 
-from sqlalchemy import Dialect, Executable, and_, bindparam, case, or_, tuple_, update
+from sqlalchemy import (
+    Dialect,
+    Executable,
+    and_,
+    bindparam,
+    case,
+    literal_column,
+    or_,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.adapters.sql.schema import cancels, dead_letters, events, labels, offsets, tasks
@@ -90,16 +100,17 @@ def _write_letters(insert: postgresql.Insert | sqlite.Insert) -> Executable:
     )
 
 
+_DISCARDED: ColumnElement[str] = literal_column(f"'{LetterState.DISCARDED.value}'")
+_REDRIVEN: ColumnElement[str] = literal_column(f"'{LetterState.REDRIVEN.value}'")
+
+
 def _settle_letters(insert: postgresql.Insert | sqlite.Insert) -> Executable:
     """The first word stays, but a letter that was sent again was, whoever discarded it before."""
     new, old = insert.excluded, dead_letters.c
     return insert.on_conflict_do_update(
         index_elements=["id"],
         set_={"state": new.state, "settled": new.settled},
-        where=or_(
-            old.settled.is_(None),
-            and_(old.state == LetterState.DISCARDED.value, new.state == LetterState.REDRIVEN.value),
-        ),
+        where=or_(old.settled.is_(None), and_(old.state == _DISCARDED, new.state == _REDRIVEN)),
     )
 
 
