@@ -6,6 +6,7 @@ A batch has thousands of rows; SQLAlchemy's own treatment of each would cost mor
 from dataclasses import dataclass
 
 from sqlalchemy import (
+    ColumnElement,
     Dialect,
     Executable,
     and_,
