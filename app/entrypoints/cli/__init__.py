@@ -23,6 +23,7 @@ app = typer.Typer(
 for _command in (people.submit, people.status, people.tail, people.cancel, people.agents):
     app.command(rich_help_panel="For people")(_command)
 app.command("list", rich_help_panel="For people")(people.list_tasks)
+app.command(rich_help_panel="For people")(people.workers)
 for _process in (processes.dev, processes.gateway, processes.worker, processes.projector):
     app.command(rich_help_panel="Processes")(_process)
 for _care in (processes.doctor, processes.rebuild):

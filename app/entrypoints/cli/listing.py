@@ -6,6 +6,7 @@ from urllib.parse import quote
 from app.entrypoints.cli.connection import Gateway, Json
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_agent, show_agents, show_json, show_tasks
+from app.entrypoints.cli.shown_fleet import show_workers
 
 _PAGE = 100
 
@@ -38,6 +39,16 @@ def list_tasks(
         show_json({"items": found[:limit], "next_cursor": cursor})
     else:
         show_tasks(found[:limit])
+
+
+def workers(url: str, *, as_json: bool) -> None:
+    """Show the workers there are."""
+    with Progress("asking"):
+        found, _ = Gateway(url).get("/v1/workers")
+    if as_json:
+        show_json(found)
+    else:
+        show_workers(found)
 
 
 def agents(url: str, name: str | None, *, as_json: bool) -> None:

@@ -210,3 +210,11 @@ def agents(
         from app.entrypoints.cli import listing
 
         listing.agents(url, name, as_json=as_json)
+
+
+def workers(*, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """List the workers, and what each has in hand."""
+    with told():
+        from app.entrypoints.cli import listing
+
+        listing.workers(url, as_json=as_json)

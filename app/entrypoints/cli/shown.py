@@ -20,6 +20,9 @@ _COLOURS = {
     "failed": "red",
     "canceled": "red",
     "rejected": "red",
+    "healthy": "green",
+    "stale": "red",
+    "draining": "yellow",
 }
 _MARKDOWN = re.compile(r"^(#{1,6} |[-*] |\d+\. |```|\|.*\|)", re.MULTILINE)
 
@@ -62,7 +65,7 @@ def show_tasks(tasks: list[Json]) -> None:
         [_text(task, name) for name in ("id", "state", "agent", "created_at")] + [_remark(task)]
         for task in tasks
     ]
-    _table(["id", "state", "agent", "created", ""], rows)
+    show_table(["id", "state", "agent", "created", ""], rows)
 
 
 def show_agents(agents: list[Json]) -> None:
@@ -71,7 +74,7 @@ def show_agents(agents: list[Json]) -> None:
         [_text(agent, "name"), _names(agent.get("runtimes")), _text(agent, "description")]
         for agent in agents
     ]
-    _table(["agent", "runtimes", "description"], rows)
+    show_table(["agent", "runtimes", "description"], rows)
 
 
 def show_agent(agent: Json) -> None:
@@ -156,7 +159,8 @@ def _document(console: "Console", content: Any, media_type: str | None) -> None:
         console.print(Text(text))
 
 
-def _table(titles: list[str], rows: list[list[str]]) -> None:
+def show_table(titles: list[str], rows: list[list[str]]) -> None:
+    """Aligned on a terminal; elsewhere the rows alone, with a tab between columns."""
     if not sys.stdout.isatty():
         for row in rows:
             sys.stdout.write("\t".join(row).rstrip() + "\n")
