@@ -72,6 +72,10 @@ class Fleet:
         async with self._changed:
             self._changed.notify_all()
 
+    def now(self) -> tuple[float, datetime]:
+        """The time, by the clock that members are judged by, and by the one on the wall."""
+        return self._monotonic(), self._wall()
+
     def in_touch(self, at: float) -> None:
         """Nothing that was said before `at` has escaped us."""
         self.in_touch_at = max(at, self.in_touch_at or at)

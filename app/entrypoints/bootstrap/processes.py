@@ -25,7 +25,7 @@ from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.brokers import Broker
-from app.entrypoints.bootstrap.fleet import Worker, present_queue
+from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
@@ -61,7 +61,7 @@ async def gateway(
     status = ReadStatus(store.status, waiters, clock)
     async with broker.log() as log, broker.backlogs(settings.worker.group) as backlogs:
         admission = Admission(backlogs, clock, settings.gateway.max_backlog)
-        observed_log = observed.log(log, broker)
+        observed_log, follow = observed.log(log, broker), followed(broker, log)
         app = create_app(
             GatewayServices(
                 submit=SubmitTaskHandler(
@@ -89,6 +89,7 @@ async def gateway(
                 docs=settings.gateway.docs,
                 cors_origins=tuple(settings.gateway.cors_origins),
                 current_trace_id=observed.current_trace_id,
+                fleet=follow.fleet,
             ),
             draining,
         )
@@ -96,17 +97,24 @@ async def gateway(
         listening = asyncio.create_task(waiters.run())
         listening.add_done_callback(_say_if_broken)
         watching = asyncio.create_task(admission.watch())
+        following = asyncio.create_task(follow.run())
+        following.add_done_callback(_say_if_deaf)
         try:
             yield app
         finally:
-            for each in (listening, watching):
+            for each in (listening, watching, following):
                 each.cancel()
-            await asyncio.gather(listening, watching, return_exceptions=True)
+            await asyncio.gather(listening, watching, following, return_exceptions=True)
 
 
 def _say_if_broken(listening: "asyncio.Task[None]") -> None:
     if not listening.cancelled() and (error := listening.exception()):
         _log.error("no results are heard any more: waits follow the views only", exc_info=error)
+
+
+def _say_if_deaf(following: "asyncio.Task[None]") -> None:
+    if not following.cancelled() and (error := following.exception()):
+        _log.error("the workers are not heard any more", exc_info=error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.entrypoints.gateway.body_limit import BodyLimit
 from app.entrypoints.gateway.draining import Draining
+from app.entrypoints.gateway.fleet_metrics import FleetCollector
 from app.entrypoints.gateway.last_resort import LastResort
 from app.entrypoints.gateway.metrics import GatewayMetrics, Metered
 from app.entrypoints.gateway.openapi import DESCRIPTION, completed
@@ -19,6 +20,7 @@ from app.entrypoints.gateway.routes.operations import add_operation_routes
 from app.entrypoints.gateway.routes.redrive import add_redrive_routes
 from app.entrypoints.gateway.routes.submit import add_submit_route
 from app.entrypoints.gateway.routes.tasks import add_task_routes
+from app.entrypoints.gateway.routes.workers import add_worker_routes
 from app.entrypoints.gateway.services import GatewayServices
 
 _READABLE = ("Location", "Retry-After", "ETag", "Link", "Preference-Applied", "Allow", "RateLimit")
@@ -31,6 +33,7 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     metrics = GatewayMetrics(services.metrics)
     if services.submit.admission is not None:
         metrics.watch(services.submit.admission, services.catalog)
+    FleetCollector(services.fleet, services.metrics)
     app = FastAPI(
         title="Crewline",
         summary="Event-driven AI agent workers on Kafka",
@@ -54,7 +57,8 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     add_event_routes(app, services, draining, metrics)
     add_dead_letter_routes(app, services)
     add_redrive_routes(app, services, draining, metrics)
-    add_agent_routes(app, services.catalog)
+    add_agent_routes(app, services.catalog, services.fleet)
+    add_worker_routes(app, services.fleet)
     add_operation_routes(app, services, draining)
     add_contract_routes(app, services.contract)
     app.openapi = completed(app.openapi)  # type: ignore[method-assign]

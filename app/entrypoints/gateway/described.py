@@ -7,6 +7,7 @@ from fastapi import Path
 
 from app.entrypoints.gateway.event_stream import POSITION
 from app.entrypoints.gateway.example_answers import EVENTS_AS_STREAM, SUBMITS
+from app.entrypoints.gateway.fleet_resources import WorkerList
 from app.entrypoints.gateway.negotiation import EVENT_STREAM, JSON
 from app.entrypoints.gateway.problem_answers import answer, answers
 from app.entrypoints.gateway.reading import IDEMPOTENCY_KEY
@@ -197,6 +198,15 @@ AGENT: Described = {
     "response_model": AgentResource,
     "responses": {**NOT_MODIFIED, **answers(404, 406)},
     "openapi_extra": {"parameters": [IF_NONE_MATCH]},
+}
+
+WORKERS: Described = {
+    "tags": ["workers"],
+    "summary": "List the workers",
+    "description": "Each by its last heartbeat. While the broker is away this is what was known "
+    "before, and `as_of` says since when.",
+    "response_model": WorkerList,
+    "responses": answers(406),
 }
 
 _ALIVE = {"tags": ["operations"], "response_model": Health, "responses": answers()}

@@ -74,10 +74,11 @@ class AgentResource(Resource):
     input_schema: dict[str, JsonValue]
     output_schema: dict[str, JsonValue]
     runtimes: tuple[str, ...] = Field(description="The ways it can be run, for `runtime`.")
+    live_workers: int = Field(description="How many workers can run its tasks now.")
     links: Links
 
     @classmethod
-    def of(cls, agent: Agent) -> "AgentResource":
+    def of(cls, agent: Agent, live_workers: int) -> "AgentResource":
         spec = agent.spec
         return cls(
             name=spec.name,
@@ -86,6 +87,7 @@ class AgentResource(Resource):
             input_schema=spec.input_schema,
             output_schema=spec.output_schema,
             runtimes=tuple(spec.runtimes),
+            live_workers=live_workers,
             links=Links(itself=f"/v1/agents/{spec.name}"),
         )
 

@@ -1,7 +1,9 @@
 """What the gateway is given: the use cases it speaks to, and its limits."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.abc import Traversable
 from importlib.resources import files
 
@@ -10,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from app.domain.model.agents import AgentCatalog
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.discard_dead_letter import DiscardDeadLetter
+from app.domain.use_cases.fleet import Fleet
 from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.redrive_dead_letter import RedriveDeadLetter
@@ -42,6 +45,10 @@ def _untraced() -> str | None:
 
 def _contract() -> Traversable:
     return files("app.entrypoints") / "contract"
+
+
+def _nobody() -> Fleet:
+    return Fleet(time.monotonic, lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +98,7 @@ class GatewayServices:
     """Origins whose pages may call the gateway; none by default."""
     current_trace_id: Callable[[], str | None] = _untraced
     """The trace of the request being served, where requests are traced."""
+    fleet: Fleet = field(default_factory=_nobody)
+    """What is heard of the workers, by whoever follows them beside the gateway."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     """What `/metrics` shows; the gateway adds its own to it."""

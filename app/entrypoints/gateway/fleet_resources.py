@@ -1,0 +1,110 @@
+"""The fleet as the gateway shows it: each worker by its last heartbeat."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from app.domain.model.fleet import Share, TaskInHand
+from app.domain.model.messages import Timestamp
+from app.domain.use_cases.fleet import Fleet, Health, Member
+from app.entrypoints.gateway.resources import Resource
+
+
+class RunningTask(TaskInHand, Resource):
+    """A task a worker has in hand."""
+
+    age_seconds: float = Field(description="For how long it has been running.")
+
+
+class WorkerResource(Resource):
+    """A worker, and what it has in hand."""
+
+    model_config = ConfigDict(title="Worker")
+
+    id: str
+    state: Health = Field(
+        description="`stale` when no heartbeat was heard for as long as its lease lasts."
+    )
+    phase: Literal["working", "draining", "stopped"] = Field(
+        description="What it said last; one that drains takes nothing new."
+    )
+    instance: str = Field(description="Another one after each restart.")
+    version: str
+    agents: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    slots: int
+    running: tuple[RunningTask, ...]
+    topics: tuple[Share, ...]
+    lag: int = Field(description="Tasks that are its own and have not been started.")
+    started_at: Timestamp
+    last_seen: Timestamp
+    age_seconds: float = Field(description="How old its last heartbeat is.")
+    lease_seconds: float
+
+    @classmethod
+    def of(cls, member: Member, now: float, wall: datetime) -> "WorkerResource":
+        said, age = member.heartbeat, member.age(now)
+        return cls(
+            id=said.worker_id,
+            state=member.health(now),
+            phase=said.state,
+            instance=said.instance,
+            version=said.version,
+            agents=said.agents,
+            runtimes=said.runtimes,
+            slots=said.slots,
+            running=tuple(
+                RunningTask(
+                    **task.model_dump(include=set(TaskInHand.model_fields)),
+                    age_seconds=_seconds((said.at - task.started_at).total_seconds() + age),
+                )
+                for task in said.running
+            ),
+            topics=said.topics,
+            lag=sum(share.lag for share in said.topics),
+            started_at=said.started_at,
+            last_seen=wall - timedelta(seconds=age),
+            age_seconds=_seconds(age),
+            lease_seconds=said.lease_seconds,
+        )
+
+
+class WorkerList(Resource):
+    """The fleet, by name."""
+
+    items: list[WorkerResource]
+    as_of: Timestamp | None = Field(
+        description="When this was last certain to be all there is; null if it never was."
+    )
+    age_seconds: float | None = Field(
+        description="How long ago that was; it grows while the broker is away."
+    )
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> "WorkerList":
+        """As it was when we last knew: a broker that is away makes no worker look stale."""
+        now, wall = fleet.now()
+        known = fleet.in_touch_at
+        if known is None:
+            return cls(items=[], as_of=None, age_seconds=None)
+        since = timedelta(seconds=now - known)
+        items = [WorkerResource.of(each, known, wall - since) for each in fleet.members()]
+        return cls(items=items, as_of=wall - since, age_seconds=_seconds(now - known))
+
+
+def live_workers(fleet: Fleet, agent: str) -> int:
+    """How many workers can run this agent's tasks now."""
+    return sum(agent in member.heartbeat.agents for member in healthy(fleet))
+
+
+def healthy(fleet: Fleet) -> Sequence[Member]:
+    known = fleet.in_touch_at
+    if known is None:
+        return []
+    return [each for each in fleet.members() if each.health(known) == "healthy"]
+
+
+def _seconds(age: float) -> float:
+    return round(max(age, 0.0), 3)
