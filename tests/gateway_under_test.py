@@ -14,6 +14,7 @@ from app.adapters.local.clock import SystemClock
 from app.adapters.memory.catalog import MemoryCatalog
 from app.adapters.memory.event_feed import MemoryEventFeed
 from app.adapters.memory.event_log import MemoryEventLog
+from app.adapters.memory.redelivery import MemoryRedelivery
 from app.adapters.memory.result_tail import MemoryResultTail
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.agents import AgentCatalog, AgentSpec
@@ -77,6 +78,8 @@ class Gateway:
     asked_log: EventLog | None = None
     """A log the gateway is given instead, such as a broken one."""
     asked_store: StatusStore | None = None
+    redelivery_log: EventLog | None = None
+    """A log that messages of dead letters are sent to again instead."""
 
     def __post_init__(self) -> None:
         log, store = self.asked_log or self.log, self.asked_store or self.store
@@ -89,7 +92,7 @@ class Gateway:
                 letters=LetterServices.of(
                     ReadLetters(self.store.letters, store),
                     log,
-                    self.log.redelivery(),
+                    MemoryRedelivery(self.redelivery_log or self.log),
                     self.catalog,
                     self.clock,
                 ),

@@ -72,7 +72,7 @@ class LetterChoice(BaseModel):
 class RedriveManyRequest(BaseModel):
     """Redrive what waits and fits, the oldest first."""
 
-    model_config = ConfigDict(**_STRICT, title="RedriveMany")
+    model_config = _STRICT
 
     filter: LetterChoice = LetterChoice()
     rate_per_second: Annotated[float, Field(gt=0, le=1_000)] = 10
