@@ -29,7 +29,7 @@ from app.domain.model.events import (
 )
 from app.domain.model.ids import AgentName, RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason, TaskState
-from app.domain.model.messages import Timestamp, trace_id_of
+from app.domain.model.messages import Timestamp, rfc3339, trace_id_of
 
 NOTHING_SPENT = Usage()
 
@@ -171,7 +171,8 @@ def _news(event: ResultEvent, offset: int) -> News:
         case TaskProgressed():
             return news(message=event.message, usage=event.usage)
         case TaskRetryScheduled():
-            return news(reason=Reason.RETRYING, error=event.error, usage=event.usage)
+            again = f"again at {rfc3339(event.not_before)}"
+            return news(reason=Reason.RETRYING, message=again, error=event.error, usage=event.usage)
         case TaskInputRequired():
             question = event.input_request
             state = TaskState.INPUT_REQUIRED

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class TaskAsked:
         return {"Idempotency-Key": self.idempotency_key} if self.idempotency_key else {}
 
 
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 FOREVER = "forever"
 """What `--wait` means without a number."""
 
@@ -76,6 +78,21 @@ def task_input(text: str, *, as_json: bool) -> str | dict[str, Any]:
         message = f"--input-json: the input must be a JSON object, and this is {kind}"
         raise CommandFailed(message, Exit.USAGE)
     return value
+
+
+def moment(option: str, text: str | None) -> str | None:
+    """A time in RFC 3339, from one or from how long it is from now; without an offset, in UTC."""
+    if text is None:
+        return None
+    if later := re.fullmatch(r"\+(\d{1,5})([smhd])", text):
+        at = datetime.now(UTC) + timedelta(seconds=int(later[1]) * _SECONDS[later[2]])
+        return at.isoformat(timespec="milliseconds")
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{option}: {text!r} is no time such as 2026-01-31T08:00Z or +90s"
+        raise CommandFailed(message, Exit.USAGE) from error
+    return text
 
 
 def pairs(option: str, given: list[str]) -> dict[str, str]:

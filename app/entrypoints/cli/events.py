@@ -49,7 +49,8 @@ def event_line(event: TaskEvent) -> str:
 def _words(data: Json) -> str:
     error = data.get("error")
     if isinstance(error, dict):
-        return f"{error.get('code')}: {error.get('message')}"
+        again = f"; again at {str(data['not_before'])[11:19]}" if data.get("not_before") else ""
+        return f"{error.get('code')}: {error.get('message')}{again}"
     said = [data.get(name) for name in _WORDS]
     if asked := data.get("input_request"):
         said.append(asked.get("prompt") if isinstance(asked, dict) else asked)

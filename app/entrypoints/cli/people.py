@@ -75,6 +75,10 @@ def submit(
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long one run may take.")
     ] = None,
+    not_before: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Not to begin sooner: 2026-01-31T08:00Z, or +90s, +2h."),
+    ] = None,
     budget: Annotated[
         list[str] | None,
         typer.Option(
@@ -105,6 +109,7 @@ def submit(
                 "model": model,
                 "context_id": context_id,
                 "timeout_seconds": timeout,
+                "not_before": asking.moment("--not-before", not_before),
                 "budget": asking.budget(budget or []),
                 "id": task_id,
             },

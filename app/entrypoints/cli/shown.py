@@ -6,6 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from app.entrypoints.cli.attempts import attempt_rows
 from app.entrypoints.cli.connection import Json
 from app.entrypoints.cli.outcomes import printable
 
@@ -40,10 +41,13 @@ def show_task(task: Json) -> None:
             sys.stdout.write(_plain_result(result))
         else:
             row = [_text(task, "id"), _text(task, "state"), _remark(task)]
-            sys.stdout.write("\t".join(row).rstrip() + "\n")
+            for line in (row, *attempt_rows(task)):
+                sys.stdout.write("\t".join(line).rstrip() + "\n")
         return
     console = _console()
     _heading(console, task)
+    for line in attempt_rows(task):
+        console.print("  " + "  ".join(line).rstrip(), style="dim", markup=False)
     for title, content, media_type in _documents(result):
         if title:
             _rule(console, title)
@@ -107,7 +111,9 @@ def _heading(console: "Console", task: Json) -> None:
 def _remark(task: Json) -> str:
     """The most telling thing about a task that is no result."""
     if error := task.get("error"):
-        return printable(f"{error.get('message')} ({error.get('code')})".replace("\n", " "))
+        again = f"; {task.get('status_message')}" if task.get("reason") == "retrying" else ""
+        remark = f"{error.get('message')} ({error.get('code')}){again}"
+        return printable(remark.replace("\n", " "))
     return printable(str(task.get("status_message") or task.get("reason") or "").replace("\n", " "))
 
 
