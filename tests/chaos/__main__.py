@@ -33,7 +33,8 @@ def main() -> int:
         store=options.store or _store(),
         only=tuple(options.only.split(",")) if options.only else (),
     )
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every broken connection
+    for name in ("aiokafka", "asyncio"):  # they tell of every broken connection
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # PostgreSQL may run as another user: the way to it must be open to all
     folder = Path(tempfile.mkdtemp(prefix="crewline-chaos-"))
     folder.chmod(0o755)

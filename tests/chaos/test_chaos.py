@@ -16,7 +16,7 @@ FAULTS = ("crash-worker", "crash-broker", "zombie-worker", "cut-kafka", "failpoi
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_nothing_is_lost_and_nothing_takes_effect_twice(tmp_path: Path) -> None:
     try:
         kafka_distribution.java()

@@ -19,7 +19,7 @@ from tests.chaos.stage import HISTORY, Rates, Stage, staged
 from tests.chaos.storing import sqlite_in
 from tests.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 Happens = Callable[[Stage], Awaitable[None]]
 
@@ -55,13 +55,21 @@ def in_hand(stage: Stage) -> int:
     return sum(1 if run.what == "began" else -1 for run in runs)
 
 
+# Two guards at a time, for processes take long to start. What one breaks shows in other records
+# than what the other breaks: the log and the ledger here, the views there.
 @pytest.mark.parametrize(
     ("without", "happens", "broken"),
     [
-        ("commit-after-result", crash_in_the_middle, {Promise.ENDS, Promise.COMMITTED}),
-        ("dedupe", old_records_again, {Promise.NOT_AGAIN}),
-        ("rows", some_end, {Promise.TOLD_ALIKE, Promise.REBUILT}),
-        ("dedupe,first-ending", old_records_again, {Promise.STAYS_ENDED, Promise.TOLD_ALIKE}),
+        (
+            "commit-after-result,rows",
+            crash_in_the_middle,
+            {Promise.ENDS, Promise.COMMITTED, Promise.TOLD_ALIKE, Promise.REBUILT},
+        ),
+        (
+            "dedupe,first-ending",
+            old_records_again,
+            {Promise.NOT_AGAIN, Promise.STAYS_ENDED},
+        ),
     ],
 )
 async def test_the_checker_finds_what_happens_without(
