@@ -13,6 +13,7 @@ from app.entrypoints.admin.app import create_app
 from app.entrypoints.admin.behind import Behind
 from app.entrypoints.admin.health import Health
 from app.entrypoints.admin.projector_meter import ProjectorMeter
+from app.entrypoints.admin.waiting_letters import WaitingLetters
 from app.entrypoints.admin.worker_meter import WorkerMeter
 from app.entrypoints.bootstrap.processes import ProjectorParts, WorkerParts
 from app.entrypoints.bootstrap.stores import Store
@@ -55,6 +56,7 @@ class ProjectorAdmin:
     meter: ProjectorMeter
     health: Health
     behind: Behind
+    letters: WaitingLetters
 
     @asynccontextmanager
     async def watching(
@@ -68,12 +70,14 @@ class ProjectorAdmin:
 
         checks = {"log": consuming, "store": store.status.ping}
         self.health.watch(projecting, lambda: self.meter.goes_on, checks)
-        looking = asyncio.create_task(self.behind.watch(parts.feed, store.views))
+        looks = (self.behind.watch(parts.feed, store.views), self.letters.watch(store.letters))
+        looking = [asyncio.create_task(each) for each in looks]
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            for each in looking:
+                each.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -91,7 +95,8 @@ async def projector_admin(
 ) -> AsyncIterator[ProjectorAdmin]:
     registry, health = CollectorRegistry(), Health(stop)
     async with _serving(settings.admin_host, port, "CREWLINE_PROJECTOR", health, registry):
-        yield ProjectorAdmin(ProjectorMeter(registry), health, Behind(registry))
+        meter, behind = ProjectorMeter(registry), Behind(registry)
+        yield ProjectorAdmin(meter, health, behind, WaitingLetters(registry))
 
 
 @asynccontextmanager

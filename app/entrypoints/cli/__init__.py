@@ -10,6 +10,7 @@ import typer
 
 from app.entrypoints.cli import people, processes
 from app.entrypoints.cli.asking import with_wait_value
+from app.entrypoints.cli.dlq import dlq
 from app.entrypoints.cli.outcomes import Exit
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ for _command in (people.submit, people.status, people.tail, people.cancel, peopl
     app.command(rich_help_panel="For people")(_command)
 app.command("list", rich_help_panel="For people")(people.list_tasks)
 app.command(rich_help_panel="For people")(people.workers)
+app.add_typer(dlq, name="dlq", rich_help_panel="For people")
 for _process in (processes.dev, processes.gateway, processes.worker, processes.projector):
     app.command(rich_help_panel="Processes")(_process)
 for _care in (processes.doctor, processes.rebuild):

@@ -84,7 +84,7 @@ def follow(gateway: Gateway, task_id: str, progress: Progress) -> Iterator[TaskE
                     news, last = True, event.id or last
                     heard, pause = time.monotonic(), 0.2
                     yield event
-                    if event.ends:
+                    if event.ends and _ended(gateway, task_id):  # not opened again since
                         return
             if not news and _ended(gateway, task_id):
                 return
