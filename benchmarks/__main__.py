@@ -126,7 +126,10 @@ def main() -> None:
     asked = arguments()
     bench = Bench(asked)
     began, load = time.monotonic(), os.getloadavg()[0]
-    bench.measure([name for name in ROSTER if name in asked.only])
+    try:
+        bench.measure([name for name in ROSTER if name in asked.only])
+    except KeyboardInterrupt:
+        bench.without.append("the rest, which was stopped")
     bench.tell()
     minutes = (time.monotonic() - began) / 60
     print(

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -44,7 +45,7 @@ def measurements(system: System, wanted: str, kills: list[float]) -> list[tuple[
         if system.second_worker:
             never = partial(crash, at=kills[len(kills) // 2], returns=False)
             chosen.append(("crash for good", never))
-    if "M" in wanted:
+    if "M" in wanted and type(system).more is not System.more:
         chosen.append(("more", lambda system, extent: system.more(extent)))
     return chosen
 
@@ -62,7 +63,8 @@ def main() -> None:
     system = getattr(import_module(module), name)(Path(folder))
     extent = Extent(float(seconds), float(patience))
     moments = [float(moment) for moment in kills.split(",")]
-    asyncio.run(measure(system, wanted, moments, extent))
+    with suppress(KeyboardInterrupt):  # whoever started us was stopped too, and says so
+        asyncio.run(measure(system, wanted, moments, extent))
 
 
 if __name__ == "__main__":
