@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import typer
 
-from app.domain.model.errors import PlatformError
+from app.domain.model.errors import PlatformError, Unavailable
 from app.entrypoints.bootstrap.agents import (
     CREWAI,
     catalog_of,
@@ -16,8 +16,9 @@ from app.entrypoints.bootstrap.agents import (
     missing_keys,
 )
 from app.entrypoints.bootstrap.brokers import broker_of
+from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import open_store
-from app.entrypoints.settings import Settings
+from app.entrypoints.settings import Settings, SettingsError
 from app.entrypoints.settings.ecosystem import provider_variables
 
 _UNREACHABLE, _REFUSED = 3, 4
@@ -52,6 +53,7 @@ def run(settings: Settings, *, as_json: bool) -> int:
 async def _examine(settings: Settings) -> list[Finding]:
     findings = [finding async for finding in _broker(settings)]
     findings.append(await _store(settings))
+    findings.append(await _limits(settings))
     findings.extend(_agents(settings))
     findings.extend(_model(settings))
     present = [name for name, is_set in provider_variables(os.environ).items() if is_set]
@@ -94,6 +96,22 @@ async def _store(settings: Settings) -> Finding:
             unreachable=True,
         )
     return Finding("store", ok=True, detail="answers, its tables are up to date")
+
+
+async def _limits(settings: Settings) -> Finding:
+    try:
+        async with open_limits(settings) as limits:
+            await limits.spending.ledger.spent(["doctor"])
+    except (PlatformError, SettingsError) as error:
+        return Finding(
+            "limits",
+            ok=False,
+            detail=str(error),
+            advice="check CREWLINE_LIMITS__REDIS_URL and CREWLINE_LIMITS__PRICES",
+            unreachable=isinstance(error, Unavailable),
+        )
+    where = "in Redis, which answers" if limits.shared else "by each worker alone"
+    return Finding("limits", ok=True, detail=f"counted {where}")
 
 
 def _agents(settings: Settings) -> Iterator[Finding]:
