@@ -23,6 +23,8 @@ from app.ports.task_queue import Undecodable
 _MOVED = "crewline-moved"
 _FAR = 60.0
 """Seconds: who waits longer than that may be moved, and is not moved again sooner."""
+_OLD = 86_400.0
+"""Seconds after which a record that still waits is moved in any case: its topic forgets."""
 _GRACE = 5.0
 """Seconds for releases that are on their way when the queue is stopped."""
 LIMITS = Limits(slots=64, buffer=20_000, buffer_bytes=64_000_000)
@@ -81,11 +83,12 @@ class KafkaDelayQueue(DelayQueue):
             return 0
         now = self._now()
         wait = (not_before - now).total_seconds()
-        if not crowded or wait <= _FAR:
+        if wait <= _FAR:
             return wait
-        moved = any(name == _MOVED for name, _ in claim.record.headers)
-        age = now.timestamp() - claim.record.timestamp / 1000
-        return _FAR - age if moved else 0
+        age: float = now.timestamp() - claim.record.timestamp / 1000
+        if crowded and any(name == _MOVED for name, _ in claim.record.headers):
+            return _FAR - age
+        return 0 if crowded or age > _OLD else wait
 
     async def _move(self, record: Record) -> None:
         """Write it again to the end of its topic; the delivery that stood here is then done."""

@@ -1,6 +1,8 @@
 """The vendors' errors as ours: the one place that knows how providers fail."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from langchain_core import exceptions as langchain
 
@@ -102,4 +104,13 @@ def _retry_after(error: BaseException) -> float | None:
             return max(0.0, float(headers[header]) * unit)
         except (KeyError, ValueError):  # absent, or a date
             continue
-    return None
+    return _until(str(headers.get("retry-after")))
+
+
+def _until(date: str) -> float | None:
+    """Seconds to a date as HTTP writes it; None where it is none."""
+    try:
+        at = parsedate_to_datetime(date)
+        return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except ValueError:
+        return None
