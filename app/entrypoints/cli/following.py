@@ -74,7 +74,7 @@ def await_task(
 
 def follow(gateway: Gateway, task_id: str, progress: Progress) -> Iterator[TaskEvent]:
     """Every event of a task to its last, each once, resuming where a connection broke."""
-    last, pause = "", 0.2
+    last, over, pause = "", False, 0.2
     heard = time.monotonic()
     while True:
         news = False
@@ -84,10 +84,11 @@ def follow(gateway: Gateway, task_id: str, progress: Progress) -> Iterator[TaskE
                     news, last = True, event.id or last
                     heard, pause = time.monotonic(), 0.2
                     yield event
-                    if event.ends and _ended(gateway, task_id):  # not opened again since
-                        return
-            if not news and _ended(gateway, task_id):
+                    over = event.ends
+            if not news and (over or _ended(gateway, task_id)):
                 return
+            if over:
+                continue  # it has ended, unless it was redriven since: then there is more
         except CommandFailed as failure:
             lost = time.monotonic() - heard > _GIVE_UP
             if not _passes(failure) or lost:
