@@ -34,12 +34,12 @@ async def serve(settings: Settings, broker: Broker, store: Store, stop: Stop) ->
     with observing(settings, "projector") as observed:
         async with _admin(settings.projector, stop) as admin:
             meter = admin.meter if admin else None
-            parts = processes.projector(settings, broker, store, observed, meter)
-            projecting = asyncio.ensure_future(parts.project.run())
-            spare_the_collector()
-            _log.info("projecting", group=settings.projector.group)
-            async with admin.watching(projecting, parts, store) if admin else nullcontext():
-                await until_stopped(projecting, stop)
+            with processes.projector(settings, broker, store, observed, meter) as parts:
+                projecting = asyncio.ensure_future(parts.project.run())
+                spare_the_collector()
+                _log.info("projecting", group=settings.projector.group, projector_id=parts.id)
+                async with admin.watching(projecting, parts, store) if admin else nullcontext():
+                    await until_stopped(projecting, stop)
 
 
 @asynccontextmanager

@@ -60,8 +60,10 @@ async def _compare(settings: Settings, broker: Broker) -> int:
 
 async def _replay(settings: Settings, broker: Broker, store: Store, ends: Offsets) -> int:
     """Fold the log as far as these ends; how many messages that were."""
-    with observing(settings, "rebuild") as observed:
-        parts = processes.projector(settings, broker, store, observed, alone=True)
+    with (
+        observing(settings, "rebuild") as observed,
+        processes.projector(settings, broker, store, observed, alone=True) as parts,
+    ):
         projecting = asyncio.create_task(parts.project.run())
         watching = asyncio.create_task(_watch(PatientOffsets(store.views), ends))
         try:

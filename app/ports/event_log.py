@@ -70,6 +70,9 @@ class EventFeed(Protocol):
     whenever it is given a shard. What cannot be decoded is passed over: its reader is the worker.
     """
 
+    passed_over: int = 0
+    """How many messages could not be read so far."""
+
     @abstractmethod
     def batches(self, stored: "StoredOffsets") -> AsyncIterator[Batch]:
         """Yield what has been appended, in order within a shard, as it comes."""

@@ -45,6 +45,7 @@ class Fleet:
             "CREWLINE_WORKER__GROUP": f"{self.prefix}.workers",
             "CREWLINE_WORKER__RUNTIME_FOLDER": str(self.folder),
             "CREWLINE_PROJECTOR__GROUP": f"{self.prefix}.projector",
+            "CREWLINE_PROJECTOR__RUNTIME_FOLDER": str(self.folder),
             "CREWLINE_CATALOG__FOLDERS": str(CATALOG),
             "CREWLINE_URL": self.url,
             LEDGER: str(self.folder / "ledger"),

@@ -162,7 +162,8 @@ class Projector:
     def __init__(self, store: MemoryStatusStore) -> None:
         self.log, self.store, self.registry = MemoryEventLog(), store, CollectorRegistry()
         self.meter = ProjectorMeter(self.registry)
-        self.feed = self.meter.feed(MemoryEventFeed(self.log))
+        self.log_feed = MemoryEventFeed(self.log)
+        self.feed = self.meter.feed(self.log_feed)
 
     async def folds(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -188,6 +189,13 @@ async def test_every_message_folded_counts_and_every_batch_is_timed() -> None:
     assert projector.meter.consuming
     assert projector.value("crewline_projection_batch_seconds_count") == 1
     assert await projector.store.find(task_id())
+
+
+async def test_what_the_views_pass_over_counts() -> None:
+    projector = Projector(MemoryStatusStore())
+    projector.log_feed.passed_over = 3
+    await projector.folds(MESSAGES)
+    assert projector.value("crewline_projection_passed_over_total") == 3
 
 
 async def test_a_batch_another_projector_was_faster_with_does_not_count() -> None:

@@ -60,7 +60,6 @@ class KafkaEventFeed(EventFeed):
         """What the reader has stored of each partition we read."""
         self._rewound = True
         self.passed_over = 0
-        """How many records could not be read so far."""
 
     async def batches(self, stored: StoredOffsets) -> AsyncIterator[Batch]:
         async with self._consuming() as consumer:

@@ -4,7 +4,7 @@ The broker gives a worker that comes back under its old name its old partitions 
 workers under one name would push each other out, so a name is held for the life of the process:
 by a lock on a file, and on Linux by a socket's name too, which workers also share that share a
 host's name and network but no files, such as the containers of one pod. The system frees both
-when the process ends, however it ends.
+when the process ends, however it ends. Projectors have names of their own by the same means.
 """
 
 import errno
@@ -66,11 +66,14 @@ class _Taken(Exception):
     """Somebody else holds the name."""
 
 
-def claim_worker_identity(given: str | None = None, folder: Path | None = None) -> WorkerIdentity:
+def claim_worker_identity(
+    given: str | None = None, folder: Path | None = None, *, kind: str = "worker"
+) -> WorkerIdentity:
     """The given name; else a pod's own, where it ends in an ordinal; else host name and ordinal.
 
     The ordinal is the lowest that no running worker of this machine holds. Raises `WorkerIdTaken`
     where a given name is held. Where nothing can be held, an invented name keeps workers apart.
+    Processes of another `kind` may have the same names.
     """
     host = _host()
     pod = os.environ.get("POD_NAME") or host
@@ -78,15 +81,15 @@ def claim_worker_identity(given: str | None = None, folder: Path | None = None) 
         given = pod  # a stateful set's: the cluster keeps it unique
     folder = _usable(folder or Path(tempfile.gettempdir()) / "crewline")
     if given is not None:
-        held = _hold(given, folder)
+        held = _hold(kind, given, folder)
         if held is None:
-            raise WorkerIdTaken(f"another worker on this machine is called {given!r}")
+            raise WorkerIdTaken(f"another {kind} on this machine is called {given!r}")
         return WorkerIdentity(WorkerId(given), stable=True, _held=held)
     if folder is None and sys.platform != "linux":
         return WorkerIdentity(WorkerId(f"{host}-{secrets.token_hex(4)}"), stable=False)
     for ordinal in range(_MOST):
         name = f"{host}-{ordinal}"
-        held = _hold(name, folder)
+        held = _hold(kind, name, folder)
         if held is not None:
             return WorkerIdentity(WorkerId(name), stable=True, _held=held)
     raise WorkerIdTaken(f"all {_MOST} identities of this machine are taken")
@@ -110,25 +113,25 @@ def _usable(folder: Path) -> Path | None:
     return folder if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else None
 
 
-def _hold(name: str, folder: Path | None) -> ExitStack | None:
+def _hold(kind: str, name: str, folder: Path | None) -> ExitStack | None:
     """What holds the name until it is closed, or None where somebody else holds it."""
     with ExitStack() as held:
         try:
             if sys.platform == "linux":
-                held.enter_context(_bind(name))
+                held.enter_context(_bind(kind, name))
             if folder is not None:
-                held.callback(os.close, _lock(folder, name))
+                held.callback(os.close, _lock(folder, f"{kind}-{name}"))
                 held.callback(os.close, _watch(folder))
         except _Taken:
             return None
         return held.pop_all()
 
 
-def _bind(name: str) -> socket.socket:
+def _bind(kind: str, name: str) -> socket.socket:
     """A socket with a name in the kernel's own list, not in any folder."""
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        holder.bind(f"\0crewline-worker-{hashlib.sha256(name.encode()).hexdigest()}")
+        holder.bind(f"\0crewline-{kind}-{hashlib.sha256(name.encode()).hexdigest()}")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             holder.close()
@@ -138,7 +141,7 @@ def _bind(name: str) -> socket.socket:
 
 def _lock(folder: Path, name: str) -> int:
     """The descriptor of a locked file."""
-    file = folder / f"worker-{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.lock"
+    file = folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}.lock"
     try:
         lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:  # another user's file, or no file at all: not ours to have

@@ -33,6 +33,12 @@ class ProjectorMeter:
             registry=registry,
         )
 
+        self._passed_over = Counter(
+            "crewline_projection_passed_over",
+            "Records that the views pass over because they cannot be read.",
+            registry=registry,
+        )
+
     def feed(self, feed: EventFeed) -> EventFeed:
         return _MeteredFeed(feed, self)
 
@@ -44,6 +50,9 @@ class ProjectorMeter:
     def took(self, batch: Batch) -> None:
         self._taken_at = perf_counter()
         self._size = len(batch.records)
+
+    def passed_over(self, messages: int) -> None:
+        self._passed_over.inc(messages)
 
     def refused(self) -> None:
         """Another projector was first: nothing of the batch in hand was stored."""
@@ -65,6 +74,8 @@ class _MeteredFeed(EventFeed):
         batches = self._inner.batches(_Asked(stored, self._meter))
         async with aclosing(batches):  # type: ignore[type-var]  # it ends when we do
             async for batch in batches:
+                self._meter.passed_over(self._inner.passed_over - self.passed_over)
+                self.passed_over = self._inner.passed_over
                 self._meter.took(batch)
                 yield batch
                 self._meter.done()  # whoever asks for the next batch has done the last one

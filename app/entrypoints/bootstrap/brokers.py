@@ -87,7 +87,8 @@ class Broker(Protocol):
     def dead_letters(self) -> AbstractAsyncContextManager[DeadLetters]: ...
 
     @abstractmethod
-    def feed(self, group: str | None) -> EventFeed: ...
+    def feed(self, group: str | None, member: str | None = None) -> EventFeed:
+        """What the views are made from; a `member` that comes back has its share at once."""
 
     @abstractmethod
     def tail(self) -> Tail: ...
@@ -178,8 +179,8 @@ class KafkaBroker(Broker):
     def dead_letters(self) -> AbstractAsyncContextManager[DeadLetters]:
         return KafkaDeadLetters(self.connection, self.topics)
 
-    def feed(self, group: str | None) -> EventFeed:
-        return KafkaEventFeed(self.connection, self.topics, group)
+    def feed(self, group: str | None, member: str | None = None) -> EventFeed:
+        return KafkaEventFeed(self.connection, self.topics, group, member=member)
 
     def tail(self) -> Tail:
         return KafkaResultTail(self.connection, self.topics)
@@ -251,7 +252,7 @@ class MemoryBroker(Broker):
     def dead_letters(self) -> AbstractAsyncContextManager[DeadLetters]:
         return nullcontext(self.letters)
 
-    def feed(self, group: str | None) -> EventFeed:  # noqa: ARG002  it is alone
+    def feed(self, group: str | None, member: str | None = None) -> EventFeed:  # noqa: ARG002  alone
         return MemoryEventFeed(self.memory)
 
     def tail(self) -> Tail:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,8 +197,11 @@ def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[Ag
 class ProjectorParts:
     project: ProjectStatus
     feed: EventFeed
+    id: str | None
+    """Its name in its group, if it is in one."""
 
 
+@contextmanager
 def projector(
     settings: Settings,
     broker: Broker,
@@ -207,9 +210,19 @@ def projector(
     meter: "ProjectorMeter | None" = None,
     *,
     alone: bool = False,
-) -> ProjectorParts:
-    """A projector that shares the log with its group, or reads all of it `alone`."""
-    feed = broker.feed(None if alone else settings.projector.group)
-    feed = meter.feed(feed) if meter else feed
-    views = observed.views(store.views, broker, settings.projector.group)
-    return ProjectorParts(ProjectStatus(feed, views), feed)
+) -> Iterator[ProjectorParts]:
+    """A projector that shares the log with its group, or reads all of it `alone`.
+
+    In its group it has an identity of its own, as a worker has.
+    """
+    own = settings.projector
+    folder = Path(own.runtime_folder) if own.runtime_folder else None
+    with ExitStack() as stack:
+        member = None
+        if not alone:
+            claimed = claim_worker_identity(own.id, folder, kind="projector")
+            member = stack.enter_context(claimed).id
+        feed = broker.feed(None if alone else own.group, member)
+        feed = meter.feed(feed) if meter else feed
+        views = observed.views(store.views, broker, own.group)
+        yield ProjectorParts(ProjectStatus(feed, views), feed, member)

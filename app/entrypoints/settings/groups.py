@@ -185,6 +185,17 @@ class WorkerSettings(Group):
 class ProjectorSettings(Group):
     """The projector, which keeps the views."""
 
+    id: Annotated[str, StringConstraints(min_length=1, max_length=249)] | None = Field(
+        None,
+        description="The projector's identity, which no two may share; by default the host's name "
+        "and an ordinal that is claimed for the life of the process.",
+    )
+    runtime_folder: str | None = Field(
+        None,
+        description="Folder where ordinals are claimed, the same for all projectors of a machine; "
+        "by default `crewline` in the folder for temporary files.",
+    )
+
     group: Name = Field(
         "crewline.projector",
         description="Consumer group that shares the log; it "
