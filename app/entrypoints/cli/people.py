@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.domain.model.priorities import Priority
 from app.entrypoints.cli.outcomes import told
 
 Url = Annotated[
@@ -72,6 +73,9 @@ def submit(
         str | None,
         typer.Option(metavar="TEXT", help="The conversation it belongs to; kept in order."),
     ] = None,
+    priority: Annotated[
+        Priority | None, typer.Option(help="What waits begins in this order; normal unless set.")
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long one run may take.")
     ] = None,
@@ -105,6 +109,7 @@ def submit(
             options={
                 "parameters": asking.parameters(param or []),
                 "labels": asking.pairs("--label", label or []),
+                "priority": priority,
                 "runtime": runtime,
                 "model": model,
                 "context_id": context_id,
