@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
+from app.adapters.kafka.assignor import assignor_of
 from app.adapters.kafka.claims import FIRST_COME, Handler, Hold, Limits, Precedence
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Engine
@@ -59,9 +59,7 @@ class EngineGroup:
             **self._connection.consumer_settings(),
             group_id=self._group,
             group_instance_id=self._worker_id,
-            # a new worker takes over as few partitions, and so interrupts as few tasks, as it can;
-            # a class of its own, because aiokafka keeps the last assignment on the class
-            partition_assignment_strategy=[type("Sticky", (StickyPartitionAssignor,), {})],
+            partition_assignment_strategy=[assignor_of(self._worker_id)],
             max_partition_fetch_bytes=max(262_144, self._connection.max_message_bytes + 65_536),
         )
         engine = Engine(
