@@ -30,8 +30,8 @@ class RateLimiterContract:
         rate = Rate("fast", per_minute=300)
         waits = [await limiter.take(rate, 1, LONG) for _ in range(5)]
         assert waits == [0] * 5
-        waits = [await limiter.take(rate, 1, LONG) for _ in range(300)]
-        assert waits[-1] == about(60)
+        await limiter.take(rate, 300, LONG)
+        assert await limiter.take(rate, 1, LONG) == about(60)
 
     async def test_what_is_larger_than_a_minute_goes_and_the_next_waits_longer(
         self, limiter: RateLimiter

@@ -58,6 +58,14 @@ async def test_two_workers_share_one_budget(redis_url: str, topic_prefix: str) -
         assert await workers[0].spent(["agent"]) == [Spend(99, 11, 0)]
 
 
+async def test_many_calls_at_once_wait_for_a_connection(redis: Redis, topic_prefix: str) -> None:
+    ledger, where = RedisLedger(redis, topic_prefix), account("busy", Budget(tokens=10**9))
+    calls = [call(f"{number}", where, tokens=1) for number in range(200)]
+    await asyncio.gather(*(ledger.reserve(each) for each in calls))
+    await asyncio.gather(*(ledger.settle(each, Spend(2, 1, 0)) for each in calls))
+    assert await ledger.spent(["busy"]) == [Spend(400, 200, 0)]
+
+
 async def test_two_workers_share_one_rate(redis_url: str, topic_prefix: str) -> None:
     async with open_redis(redis_url) as one, open_redis(redis_url) as other:
         workers = [RedisRateLimiter(one, topic_prefix), RedisRateLimiter(other, topic_prefix)]

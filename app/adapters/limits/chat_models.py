@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,9 @@ from app.ports.chat_model import (
 from app.ports.rate_limiter import Rate, RateLimiter, RateLimiterUnavailable
 
 _log = logging.getLogger(__name__)
+
+_MOST_KEPT = 64
+"""Breakers; a task may name any provider it likes."""
 
 EVERY = "*"
 """Stands for every provider that is not named."""
@@ -82,18 +86,22 @@ class LimitedChatModels(ChatModels):
 
     def _breaker(self, provider: str) -> CircuitBreaker:
         if provider not in self._breakers:
+            while len(self._breakers) >= _MOST_KEPT:
+                del self._breakers[next(iter(self._breakers))]
             limits = self._limits
             self._breakers[provider] = CircuitBreaker(
                 provider, limits.failures_to_open, limits.open_seconds
             )
         return self._breakers[provider]
 
-    def _slot(self, provider: str) -> asyncio.Semaphore:
+    def _slot(self, provider: str) -> AbstractAsyncContextManager[None]:
         """Kept as long as somebody holds it or waits for it."""
+        most = _of(provider, self._limits.at_once)
+        if most is None:
+            return nullcontext()
         slot = self._slots.get(provider)
         if slot is None:
-            most = _of(provider, self._limits.at_once)
-            slot = self._slots[provider] = asyncio.Semaphore(most or 1_000_000)
+            slot = self._slots[provider] = asyncio.Semaphore(most)
         return slot
 
     async def _wait_for_turn(self, provider: str, tokens: int) -> None:
