@@ -88,7 +88,7 @@ class CrewAIRuntime(AgentRuntime):
 
     async def warm_up(self) -> None:
         """Do at start what would make the first task slow: the imports, and one crew for show."""
-        await asyncio.to_thread(_import_crewai)
+        await asyncio.to_thread(import_crewai)
         if self._default_model:
             await asyncio.to_thread(self._models.input_limit, self._default_model)
         from app.adapters.crewai.rehearsal import rehearse  # noqa: PLC0415 - see the module's word
@@ -120,7 +120,7 @@ class CrewAIRuntime(AgentRuntime):
         models: ChatModels,
         model: Model | None,
     ) -> CrewOutcome:
-        await asyncio.to_thread(_import_crewai)
+        await asyncio.to_thread(import_crewai)
         from app.adapters.crewai.crews import CrewPlan  # noqa: PLC0415
         from app.adapters.crewai.kickoff import kick_off  # noqa: PLC0415
 
@@ -158,6 +158,7 @@ def _rendered(section: CrewSection, spec: AgentSpec, task: TaskInput) -> CrewSec
     return section.model_copy(update={"tasks": tuple(steps)})
 
 
-def _import_crewai() -> None:
+def import_crewai() -> None:
+    """Load it, which takes seconds; a process that forks others does it for all of them."""
     with writable_home():
         import app.adapters.crewai.kickoff  # noqa: F401, PLC0415

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
@@ -42,6 +42,8 @@ class AgentSpec(BaseModel):
     max_backlog: Annotated[int, Field(ge=1)] | None = None
     """How many of its tasks may wait before more are refused; without one, the gateway's."""
     retry: RetryPolicy = RetryPolicy()
+    isolation: Literal["thread", "process"] = "thread"
+    """Whether a run has a process of its own, which can be killed and may crash by itself."""
     input_schema: Schema = {"type": ["string", "object"], "minLength": 1, "maxLength": 100_000}
     output_schema: Schema = {}
     runtimes: Annotated[dict[RuntimeNameField, dict[str, JsonValue]], Field(min_length=1)]

@@ -1,7 +1,7 @@
 """The agents there are, and the ways this process can run them."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -10,8 +10,9 @@ from app.adapters.local.catalog import FileCatalog
 from app.domain.model.agents import Agent, AgentCatalog
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.ids import AgentName, RuntimeName
+from app.entrypoints.bootstrap.isolation import isolated
 from app.entrypoints.bootstrap.limits import Limits
-from app.entrypoints.settings import Settings, WorkerSettings, choose_agents
+from app.entrypoints.settings import Settings, choose_agents
 from app.ports.agent_runtime import AgentRuntime
 
 CREWAI = RuntimeName("crewai")
@@ -78,7 +79,7 @@ def _look_here_for_callables() -> None:
 
 
 def _runtime(
-    name: str, settings: Settings, served: Iterable[Agent], limits: Limits
+    name: str, settings: Settings, served: Sequence[Agent], limits: Limits
 ) -> AgentRuntime:
     if name == "rules":
         from app.adapters.rules.runtime import RulesRuntime  # noqa: PLC0415  for workers only
@@ -87,13 +88,13 @@ def _runtime(
     if name == "python":
         from app.adapters.python.runtime import PythonRuntime  # noqa: PLC0415
 
-        return PythonRuntime()
+        return isolated(PythonRuntime(), settings, served)
     if name == CREWAI:
-        return _crewai(settings.worker, served, limits)
+        return _crewai(settings, served, limits)
     raise InvalidAgent(f"there is no runtime {name!r}; there are rules, python and crewai")
 
 
-def _crewai(worker: WorkerSettings, served: Iterable[Agent], limits: Limits) -> AgentRuntime:
+def _crewai(settings: Settings, served: Sequence[Agent], limits: Limits) -> AgentRuntime:
     """Crews on LangChain's models; without its key a worker that is for crews does not start."""
     if not crewai_installed():
         raise InvalidAgent("crews need the extra: pip install 'crewline[crewai]'")
@@ -101,9 +102,10 @@ def _crewai(worker: WorkerSettings, served: Iterable[Agent], limits: Limits) -> 
     from app.adapters.langchain.chat_models import LangChainChatModels  # noqa: PLC0415
     from app.adapters.rules.tools import TextFacts  # noqa: PLC0415
 
-    tools = [TextFacts()]
+    worker, tools = settings.worker, [TextFacts()]
+    models = limits.on(LangChainChatModels())
     crews = CrewAIRuntime(
-        limits.on(LangChainChatModels()),
+        models,
         worker.model,
         tools={tool.name: tool for tool in tools},
         max_crews=min(worker.slots, 32),
@@ -115,7 +117,7 @@ def _crewai(worker: WorkerSettings, served: Iterable[Agent], limits: Limits) -> 
             _log.warning("a crew cannot run", reason=missing)
             break
     _say_what_is_counted_alone(served, limits)
-    return crews
+    return isolated(crews, settings, served, models)
 
 
 def _say_what_is_counted_alone(served: Iterable[Agent], limits: Limits) -> None:

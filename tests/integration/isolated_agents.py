@@ -1,0 +1,76 @@
+"""Agents that run in processes of their own, and what they do to them."""
+
+import asyncio
+import ctypes
+import os
+import re
+import signal
+
+from app.domain.model.errors import RunFailed
+from app.ports.agent_runtime import RunContext, TaskInput
+
+
+async def tell_everything(given: TaskInput, context: RunContext) -> dict[str, object]:
+    crew = await context.begin("workflow", "crew")
+    call = await context.begin("model", "gpt", crew, provider="openai")
+    await context.token("Hel", call)
+    await context.token("lo", call)
+    await context.end(call, input_tokens=3, output_tokens=2, finish_reason="stop")
+    await context.end(crew, error="tired")
+    await context.report("half way", 0.5)
+    await context.log("a line", "warning")
+    return {
+        "pid": os.getpid(),
+        "attempt": context.attempt,
+        "key": context.idempotency_key("pay"),
+        "canceled": context.canceled,
+        "text": given.text,
+    }
+
+
+async def say_who_it_is(given: TaskInput, context: RunContext) -> None:
+    await context.report(f"{os.getpid()}")
+
+
+async def hang_in_a_tool(given: TaskInput, context: RunContext) -> None:
+    await context.begin("tool", "slow")
+    await say_who_it_is(given, context)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await context.report("unwound")
+
+
+async def heed_nothing(given: TaskInput, context: RunContext) -> None:
+    await context.begin("tool", "native")
+    await say_who_it_is(given, context)
+    re.match("(a+)+$", "a" * 60 + "b")  # keeps the interpreter to itself, as native code may
+
+
+async def crash(given: TaskInput, context: RunContext) -> None:
+    await context.begin("tool", "native")
+    ctypes.string_at(0)
+
+
+async def leave(given: TaskInput, context: RunContext) -> None:
+    os._exit(3)
+
+
+async def be_killed(given: TaskInput, context: RunContext) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def raise_exit(given: TaskInput, context: RunContext) -> None:
+    raise SystemExit(4)
+
+
+async def cancel_itself(given: TaskInput, context: RunContext) -> None:
+    raise asyncio.CancelledError
+
+
+async def answer_at_length(given: TaskInput, context: RunContext) -> str:
+    return "x" * 5_000_000
+
+
+async def find_it_busy(given: TaskInput, context: RunContext) -> None:
+    raise RunFailed("model-busy", "try later", retryable=True, retry_after=3)

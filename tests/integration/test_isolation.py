@@ -1,0 +1,248 @@
+"""Runs in processes of their own: the port's contract, and what only a process can do."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.adapters.isolation.children import Children
+from app.adapters.isolation.runtime import IsolatedRuntime
+from app.adapters.python.runtime import PythonRuntime
+from app.domain.model.agents import AgentSpec
+from app.domain.model.errors import RunFailed
+from app.domain.model.events import Result
+from app.ports.agent_runtime import AgentRuntime
+from app.ports.chat_model import ChatModels
+from tests.contracts.agent_runtime import AgentRuntimeContract, agent, task
+from tests.recording_context import RecordingContext
+from tests.waiting import until
+
+AGENTS = "tests.integration.isolated_agents"
+OTHERS = "tests.unit.test_python_runtime"
+
+
+def python_runtime(_: ChatModels) -> AgentRuntime:
+    return PythonRuntime()
+
+
+@pytest.fixture
+async def children() -> AsyncIterator[Children]:
+    children = Children([AGENTS, OTHERS])
+    yield children
+    await children.close()
+
+
+@pytest.fixture
+def runtime(children: Children) -> AgentRuntime:
+    return IsolatedRuntime(PythonRuntime(), python_runtime, children)
+
+
+@pytest.fixture
+def context() -> RecordingContext:
+    return RecordingContext()
+
+
+def mine(name: str) -> AgentSpec:
+    return agent("python", callable=f"{AGENTS}:{name}").model_copy(update={"isolation": "process"})
+
+
+def others(name: str) -> AgentSpec:
+    return agent("python", callable=f"{OTHERS}:{name}").model_copy(update={"isolation": "process"})
+
+
+class TestIsolatedPython(AgentRuntimeContract):
+    tells_its_steps = False
+
+    @pytest.fixture
+    def runtime(self, children: Children) -> AgentRuntime:
+        return IsolatedRuntime(PythonRuntime(), python_runtime, children)
+
+    @pytest.fixture
+    def working(self) -> AgentSpec:
+        return others("count_words")
+
+    @pytest.fixture
+    def failing(self) -> AgentSpec:
+        return others("break_down")
+
+    @pytest.fixture(params=["never_end", "work_until_canceled"])
+    def endless(self, request: pytest.FixtureRequest) -> AgentSpec:
+        return others(request.param)
+
+    @pytest.fixture
+    def unusable(self) -> AgentSpec:
+        return others("nothing_of_that_name")
+
+
+async def test_all_that_is_told_and_asked_reaches_the_runs_context(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    result = await runtime.run(mine("tell_everything"), task("two bikes"), context)
+    assert isinstance(result.output, dict)
+    assert result.output.pop("pid") != os.getpid()
+    assert result.output == {
+        "attempt": 1,
+        "key": "task/pay",
+        "canceled": False,
+        "text": "two bikes",
+    }
+    assert context.reports == [("half way", 0.5)]
+    assert context.logs == [("warning", "a line")]
+    assert context.tokens == ["Hel", "lo"]
+    crew, call = context.activities.values()
+    assert (crew.kind, crew.name, crew.error) == ("workflow", "crew", "tired")
+    assert (call.provider, call.input_tokens, call.output_tokens) == ("openai", 3, 2)
+    assert context.unpaired() == []
+
+
+async def test_an_agent_without_isolation_runs_in_the_worker(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    here = mine("tell_everything").model_copy(update={"isolation": "thread"})
+    result = await runtime.run(here, task(), context)
+    assert isinstance(result.output, dict)
+    assert result.output["pid"] == os.getpid()
+
+
+async def test_a_typed_failure_comes_back_as_it_was(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    with pytest.raises(RunFailed) as failure:
+        await runtime.run(mine("find_it_busy"), task(), context)
+    raised = failure.value
+    assert (raised.failure_code, raised.message) == ("model-busy", "try later")
+    assert (raised.failure_retryable, raised.retry_after) == (True, 3)
+
+
+async def test_a_large_result_arrives_whole(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    result = await runtime.run(mine("answer_at_length"), task(), context)
+    assert result == Result(output="x" * 5_000_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("crash", "was killed by SIGSEGV"),
+        ("leave", "ended with the exit code 3"),
+        ("be_killed", "was killed by SIGKILL"),
+    ],
+)
+async def test_a_process_that_ends_by_itself_is_a_failure_worth_another_try(
+    runtime: AgentRuntime, context: RecordingContext, name: str, words: str
+) -> None:
+    with pytest.raises(RunFailed) as failure:
+        async with asyncio.timeout(20):
+            await runtime.run(mine(name), task(), context)
+    assert (failure.value.failure_code, failure.value.failure_retryable) == ("agent-crashed", True)
+    assert words in failure.value.message
+    assert context.unpaired() == []
+    assert (await runtime.run(others("count_words"), task(), context)).output == {"words": 2}
+
+
+async def test_an_agent_that_wants_to_exit_has_failed(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    with pytest.raises(RunFailed, match="SystemExit: 4"):
+        await runtime.run(mine("raise_exit"), task(), context)
+
+
+async def test_a_run_that_cancels_itself_has_failed(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    with pytest.raises(RunFailed, match="canceled itself"):
+        await runtime.run(mine("cancel_itself"), task(), context)
+
+
+async def test_a_canceled_run_may_unwind(runtime: AgentRuntime, context: RecordingContext) -> None:
+    took = await canceled_when_it_runs(runtime, mine("hang_in_a_tool"), context)
+    assert took < 1
+    assert context.reports[-1] == ("unwound", None)
+    assert [each.error for each in context.activities.values()] == ["canceled"]
+
+
+async def test_one_that_heeds_nothing_is_killed(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    took = await canceled_when_it_runs(runtime, mine("heed_nothing"), context)
+    assert 1.9 < took < 3
+    assert [each.error for each in context.activities.values()] == ["canceled"]
+
+
+async def test_many_run_at_once(runtime: AgentRuntime) -> None:
+    contexts = [RecordingContext() for _ in range(20)]
+    runs = (runtime.run(others("count_words"), task(), each) for each in contexts)
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(*runs)
+    assert {str(each.output) for each in results} == {"{'words': 2}"}
+
+
+async def test_when_the_server_of_children_is_killed_they_die_and_others_come(
+    children: Children, runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    running = asyncio.create_task(runtime.run(mine("heed_nothing"), task(), context))
+    await until(lambda: bool(context.reports), within=20)
+    assert children._server is not None
+    children._server.process.kill()
+    with pytest.raises(RunFailed) as failure:
+        await asyncio.wait_for(running, 10)
+    assert failure.value.failure_code == "agent-crashed"
+    await until(lambda: not alive(int(context.reports[0][0])))
+    assert (await runtime.run(others("count_words"), task(), context)).output == {"words": 2}
+
+
+WORKER = """
+import asyncio
+from tests.integration.test_isolation import *
+
+class Said(RecordingContext):
+    async def report(self, message, progress=None):
+        print(message, flush=True)
+
+runtime = IsolatedRuntime(PythonRuntime(), python_runtime, Children([AGENTS]))
+asyncio.run(runtime.run(mine("heed_nothing"), task(), Said()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills what holds its interpreter")
+async def test_no_run_outlives_its_worker() -> None:
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WORKER, stdout=asyncio.subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    try:
+        child = int(await asyncio.wait_for(worker.stdout.readline(), 60))
+        assert alive(child)
+    finally:
+        worker.kill()
+        await worker.wait()
+    await until(lambda: not alive(child), within=5)
+
+
+async def canceled_when_it_runs(
+    runtime: AgentRuntime, spec: AgentSpec, context: RecordingContext
+) -> float:
+    """How long it took until the run and its process were over."""
+    running = asyncio.create_task(runtime.run(spec, task(), context))
+    await until(lambda: bool(context.reports), within=20)
+    context.cancel()
+    canceled_at = time.monotonic()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    took = time.monotonic() - canceled_at
+    assert not alive(int(context.reports[0][0]))
+    assert context.unpaired() == []
+    return took
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
