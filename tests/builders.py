@@ -4,7 +4,7 @@ A task may be named shortly: `started("t-1")` is about the task `task_id("t-1")`
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 from pydantic import JsonValue
 
@@ -26,6 +26,7 @@ from app.domain.model.events import (
     TraceToken,
     Usage,
 )
+from app.domain.model.fleet import Place, Share, TaskInHand, WorkerHeartbeat
 from app.domain.model.ids import (
     AgentName,
     ContextId,
@@ -284,3 +285,47 @@ def token(
     **told: Unpack[Told],
 ) -> TraceToken:
     return TraceToken(text=text, **_event(name, attempt, sequence, told, after=2))
+
+
+def place(offset: int) -> Place:
+    """Where a command stands."""
+    return Place(topic="crewline.commands.business-analyst", partition=0, offset=offset)
+
+
+def heartbeat(
+    worker: str = WORKER,
+    number: int = 1,
+    *,
+    instance: str = "1",
+    state: Literal["working", "draining", "stopped"] = "working",
+    running: tuple[str, ...] = (),
+    finished: tuple[int, ...] = (),
+    lag: int = 0,
+    lease: float = 9,
+    after: float = 0,
+) -> WorkerHeartbeat:
+    """A worker's word; the tasks it runs stand at the offsets 0, 1, 2."""
+    tasks = [
+        TaskInHand(
+            task_id=task_id(name), agent=ANALYST, attempt=1, started_at=T0, place=place(offset)
+        )
+        for offset, name in enumerate(running)
+    ]
+    share = Share(topic="crewline.commands.business-analyst", partitions=(0,), lag=lag)
+    return WorkerHeartbeat(
+        worker_id=WorkerId(worker),
+        instance=instance,
+        number=number,
+        state=state,
+        version="1.2.3",
+        agents=(ANALYST,),
+        runtimes=(RULES,),
+        slots=4,
+        running=tuple(tasks),
+        finished=tuple(place(offset) for offset in finished),
+        topics=(share,),
+        started_at=T0,
+        at=at(after),
+        interval_seconds=lease / 3,
+        lease_seconds=lease,
+    )
