@@ -23,6 +23,7 @@ class Promise(StrEnum):
     ORDERED = "11 order is kept"
     CLEAN = "12 nothing is left behind"
     NOT_AGAIN = "13 what has ended is not run again"
+    ONE_RUN = "14 what is sent twice is run once"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ class Stage:
         finally:
             stop.set()
             await asyncio.gather(*onlookers, return_exceptions=True)
+        await self.watcher.sweep()
         self.fleet.gauge()
         self.at_rest = Quiet(waited=time.time() - began, lag=left)
 

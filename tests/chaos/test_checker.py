@@ -138,6 +138,11 @@ def test_a_task_that_runs_again_after_a_client_saw_it_ended_is_found() -> None:
     assert promises(tale(runs=[*RUNS, *AGAIN])) == {Promise.NOT_AGAIN}
 
 
+def test_a_task_that_was_sent_twice_and_runs_again_is_found() -> None:
+    sent_twice = [command(), command(offset=1, at=19.0)]
+    assert promises(tale(commands=sent_twice, runs=[*RUNS, *AGAIN])) == {Promise.ONE_RUN}
+
+
 def test_one_request_that_became_two_tasks_is_found() -> None:
     twice = tale(commands=[command(), command(offset=1, task_id=OTHER)])
     assert Promise.ONE_TASK in promises(twice)

@@ -20,6 +20,9 @@ from tests.chaos.partitions import are_commands, partitions_of
 
 ENDINGS = frozenset(state.value for state in TaskState if state.terminal)
 
+_PAGES = ("/v1/tasks?limit=100", "/v1/tasks?state=completed&limit=50")
+"""The newest, and those that have ended while others wait."""
+
 
 @dataclass(slots=True)
 class Watcher:
@@ -39,21 +42,36 @@ class Watcher:
         """Look at the newest tasks, and at some that were accepted, until stopped."""
         async with httpx.AsyncClient(timeout=5) as http:
             while not stop.is_set():
-                await self._look_at_page(http, self.chance.choice(self.gateways))
+                for page in _PAGES:
+                    await self._look_at_page(http, f"{self.chance.choice(self.gateways)}{page}")
                 known = [task_id for ids in accepted for task_id in ids]
                 for task_id in self.chance.sample(known, min(3, len(known))):
                     await self.look_at(http, self.chance.choice(self.gateways), task_id)
                 await asyncio.sleep(0.4)
 
-    async def _look_at_page(self, http: httpx.AsyncClient, gateway: str) -> None:
+    async def sweep(self) -> None:
+        """Look at every task once more, when all is quiet: an ending may have changed unseen."""
+        cursor: str | None = ""
+        async with httpx.AsyncClient(timeout=20) as http:
+            while cursor is not None:
+                page = f"{self.gateways[0]}/v1/tasks?limit=200"
+                cursor = await self._look_at_page(
+                    http, page + (f"&cursor={cursor}" if cursor else "")
+                )
+
+    async def _look_at_page(self, http: httpx.AsyncClient, page: str) -> str | None:
         began = time.time()
         try:
-            answer = await http.get(f"{gateway}/v1/tasks?limit=100")
+            answer = await http.get(page)
         except httpx.TransportError:
-            return
-        if answer.is_success:
-            for task in answer.json()["items"]:
-                self._note(gateway, began, task)
+            return None
+        if not answer.is_success:
+            return None
+        found = answer.json()
+        for task in found["items"]:
+            self._note(page.partition("/v1")[0], began, task)
+        cursor: str | None = found["next_cursor"]
+        return cursor
 
     async def look_at(
         self, http: httpx.AsyncClient, gateway: str, task_id: str

@@ -76,4 +76,6 @@ def _after_ending(evidence: Evidence, timeline: Timeline) -> Iterator[Finding]:
             awake = length_without((at, run.began), timeline.asleep.get(run.pid, []))
             if awake > LOOKING_UP:
                 says = f"run {run.run} began {run.began - at:.1f} s after a client saw it ended"
-                yield Finding(Promise.NOT_AGAIN, says, task_id)
+                sent = len(evidence.commands_of.get(task_id, []))
+                promise = Promise.ONE_RUN if sent > 1 else Promise.NOT_AGAIN
+                yield Finding(promise, says, task_id)
