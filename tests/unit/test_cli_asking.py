@@ -2,6 +2,7 @@
 
 import io
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from app.entrypoints.cli.artifacts import safe_path
 from app.entrypoints.cli.asking import (
     FOREVER,
     budget,
+    moment,
     pairs,
     parameters,
     task_input,
     wait_seconds,
     with_wait_value,
 )
+from app.entrypoints.cli.attempts import attempt_rows
 from app.entrypoints.cli.events import EventWriter, event_line
 from app.entrypoints.cli.following import TaskEvent, parse
 from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, ending, printable
@@ -45,6 +48,50 @@ def test_waiting_is_for_so_long_or_as_long_as_it_takes() -> None:
         with pytest.raises(CommandFailed) as caught:
             wait_seconds(nonsense)
         assert caught.value.code is Exit.USAGE
+
+
+def test_a_moment_is_a_time_or_how_long_it_is_from_now() -> None:
+    assert moment("--not-before", None) is None
+    assert moment("--not-before", "2026-01-31T08:00Z") == "2026-01-31T08:00Z"
+    later = moment("--not-before", "+2h")
+    assert later is not None
+    wait = datetime.fromisoformat(later) - datetime.now(UTC)
+    assert timedelta(minutes=119) < wait <= timedelta(hours=2)
+    for nonsense in ("tomorrow", "+2", "2h", "+999999s", "+-1s"):
+        with pytest.raises(CommandFailed, match="--not-before"):
+            moment("--not-before", nonsense)
+
+
+def test_an_event_says_when_a_task_is_tried_again() -> None:
+    data = {
+        "at": "2026-01-01T00:00:03.000Z",
+        "error": {"code": "model-rate-limited", "message": "slow down"},
+        "not_before": "2026-01-01T00:01:10.000Z",
+    }
+    line = event_line(TaskEvent("1.2", "task.retry-scheduled", data))
+    assert line.endswith("model-rate-limited: slow down; again at 00:01:10")
+
+
+def test_attempts_are_shown_where_there_was_more_than_one() -> None:
+    first = {
+        "number": 1,
+        "state": "retrying",
+        "worker_id": "worker-1",
+        "started_at": "2026-01-01T00:00:01.000Z",
+        "error": {"code": "model-rate-limited", "message": "slow\ndown"},
+    }
+    second = {"number": 2, "state": "completed", "worker_id": None, "started_at": None}
+    assert attempt_rows({"attempts": [first]}) == []
+    assert attempt_rows({"attempts": [first, second]}) == [
+        [
+            "attempt 1",
+            "retrying",
+            "worker-1",
+            "2026-01-01T00:00:01",
+            "slow down (model-rate-limited)",
+        ],
+        ["attempt 2", "completed", "", "", ""],
+    ]
 
 
 def test_a_budget_is_made_of_numbers() -> None:

@@ -1,13 +1,17 @@
 """Another run after a failure: when, where it waits, and when it is given up."""
 
 import asyncio
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.adapters.memory.delays import MemoryDelays
+from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import DeadLetterReason
-from app.domain.model.errors import RunFailed
+from app.domain.model.errors import PayloadTooLarge, RunFailed
 from app.domain.model.events import (
     Result,
     TaskCanceled,
@@ -128,6 +132,36 @@ async def test_a_task_before_its_time_waits_with_the_delays_and_then_runs() -> N
     at_work.clock.advance(40)
     await at_work.handle(delivered(early))
     assert isinstance(at_work.events[-1], TaskCompleted)
+
+
+async def test_a_task_sent_back_a_moment_too_early_is_not_sent_to_and_fro() -> None:
+    at_work = worker(answer)
+    await at_work.handle(delivered(submitted("t-1", not_before=at(60.01))))
+    assert at_work.delays.until_due() == 0.5
+
+
+async def test_what_the_delays_have_no_room_for_is_held_however_long() -> None:
+    class Full(MemoryDelays):
+        async def put(self, command: SubmitTask, not_before: datetime) -> None:
+            raise PayloadTooLarge("the message is larger than the broker takes")
+
+    at_work = failing(retry_after=120)
+    at_work.handle = replace(at_work.handle, delays=Full(at_work.clock.now))
+    with pytest.raises(Again) as again:
+        await at_work.handle(delivered(submitted("t-1")))
+    assert again.value.seconds == 120
+    assert isinstance(at_work.events[-1], TaskRetryScheduled)
+
+
+async def test_how_long_a_worker_holds_a_task_and_when_it_gives_one_up_are_settings() -> None:
+    patient = failing(retry_after=120)
+    patient.handle = replace(patient.handle, hold_seconds=300)
+    with pytest.raises(Again):
+        await patient.handle(delivered(submitted("t-1")))
+    wary = worker(answer)
+    wary.handle = replace(wary.handle, poison_after=1)
+    await wary.handle(delivered(submitted("t-1"), attempt=2, redelivered=True, interrupted=1))
+    assert wary.runtime.runs == 0
 
 
 async def test_a_task_canceled_before_its_start_never_starts() -> None:
