@@ -24,7 +24,10 @@ class RunUnderLease:
     monotonic: Monotonic
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Raises `Again`, not counted as a run, where the task is not for us now."""
+        """Raises `Again`, not counted as a run, where the task is not for us now.
+
+        A run whose lease is over is cancelled.
+        """
         command, hands = delivery.content, self.presence.hands
         if isinstance(command, Undecodable):
             await self.handle(delivery)
@@ -37,12 +40,6 @@ class RunUnderLease:
         try:
             await self.handle(replace(delivery, over=hold.over))
             done = True
-        except asyncio.CancelledError:
-            if not hold.fenced:
-                raise
-            if hold.work:
-                hold.work.uncancel()
-            raise Again(_SOON, counted=False) from None
         finally:
             self.presence.let_go(hold, done=done)
 

@@ -1,0 +1,97 @@
+"""Tasks that run while workers come, freeze and die: each ends once, and is not run twice."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.fleet import Fleet
+from tests.e2e.test_crash import completed, submit
+from tests.waiting import until, until_true
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def fleet(fleet: Fleet) -> Fleet:
+    """With partitions enough for every worker to have some."""
+    fleet.environment["CREWLINE_KAFKA__COMMAND_PARTITIONS"] = "12"
+    assert fleet.run("topics", "apply").returncode == 0
+    return fleet
+
+
+def start_worker(fleet: Fleet, name: str, slots: int = 12) -> None:
+    options = ("--id", name, "--slots", str(slots), "--runtimes", "python", "--agents", "sleeper")
+    fleet.start("worker", *options, name=name)
+
+
+async def workers(fleet: Fleet, http: httpx.AsyncClient) -> dict[str, Json]:
+    """The healthy ones, by name."""
+    found = (await http.get(f"{fleet.url}/v1/workers")).json()
+    return {each["id"]: each for each in found["items"] if each["state"] == "healthy"}
+
+
+async def sharing(fleet: Fleet, http: httpx.AsyncClient, *names: str) -> None:
+    """Return once each of these owns partitions of the sleepers' commands."""
+
+    async def share() -> bool:
+        fleet.refuse_dead()
+        owned = await owners(fleet, http)
+        return set(names) == set(owned.values())
+
+    await until_true(share, within=90)
+
+
+async def owners(fleet: Fleet, http: httpx.AsyncClient) -> dict[int, str]:
+    """Who owns each partition of the sleepers' commands."""
+    return {
+        partition: name
+        for name, worker in (await workers(fleet, http)).items()
+        for topic in worker["topics"]
+        if topic["topic"].endswith(".commands.sleeper")
+        for partition in topic["partitions"]
+    }
+
+
+async def all_completed(
+    fleet: Fleet, http: httpx.AsyncClient, tasks: set[str], within: float
+) -> None:
+    async def done() -> bool:
+        fleet.refuse_dead()
+        return await completed(fleet, http) >= tasks
+
+    await until_true(done, within)
+
+
+def counted(fleet: Fleet, what: str, tasks: set[str]) -> Counter[str]:
+    return Counter(
+        entry.task_id for entry in fleet.ledger if entry.what == what and entry.task_id in tasks
+    )
+
+
+async def test_a_third_worker_takes_its_share_and_runs_nothing_again(fleet: Fleet) -> None:
+    for process in ("gateway", "projector"):
+        fleet.start(process)
+    for name in ("handover-1", "handover-2"):
+        start_worker(fleet, name)
+    await fleet.ready(within=90)
+    async with httpx.AsyncClient(timeout=30) as http:
+        await sharing(fleet, http, "handover-1", "handover-2")
+        tasks = set(await asyncio.gather(*(submit(fleet, http, 50) for _ in range(12))))
+        await until(lambda: len(counted(fleet, "began", tasks)) == 12, within=40)
+        before = await owners(fleet, http)
+        start_worker(fleet, "handover-3")
+        await sharing(fleet, http, "handover-1", "handover-2", "handover-3")
+        after = await owners(fleet, http)
+        moved = {partition for partition in before if before[partition] != after[partition]}
+        assert moved
+        assert max(Counter(after.values()).values()) <= 5
+        assert len(counted(fleet, "ended", tasks)) == 0
+        later = {await submit(fleet, http, 0) for _ in range(6)}
+        await all_completed(fleet, http, tasks | later, within=90)
+    assert set(counted(fleet, "began", tasks).values()) == {1}
+    assert set(counted(fleet, "ended", tasks).values()) == {1}
