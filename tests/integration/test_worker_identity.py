@@ -120,3 +120,11 @@ def test_a_link_planted_in_the_folder_is_not_followed(tmp_path: Path) -> None:
     with claim_worker_identity(None, locks) as claimed:
         assert claimed.id == f"{HOST}-1"
     assert precious.read_text() == "keep me"
+
+
+def test_processes_of_other_groups_may_have_the_same_name(tmp_path: Path) -> None:
+    with claim_worker_identity("press", tmp_path, among="a.projector") as one:
+        with claim_worker_identity("press", tmp_path, among="b.projector") as other:
+            assert one.id == other.id
+        with pytest.raises(WorkerIdTaken, match=r"another a\.projector on this machine"):
+            claim_worker_identity("press", tmp_path, among="a.projector")

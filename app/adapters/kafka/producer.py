@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Generator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
@@ -80,6 +79,7 @@ class Producer:
         self._producer: Any = None
         self._spoiled = False
         self._changing = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         try:
@@ -150,11 +150,22 @@ class Producer:
             return self._producer
 
     async def _stop(self) -> None:
-        """Send what is still waiting, for a while, and close."""
+        """Send what is still waiting, for a while, and close.
+
+        What takes longer goes on by itself until the brokers have those records: to cut it short
+        would leave its connections open and its loop running.
+        """
         producer, self._producer, self._spoiled = self._producer, None, False
         if producer is not None:
-            with suppress(TimeoutError, KafkaError):
-                await asyncio.wait_for(producer.stop(), self._deadline)
+            stopping = asyncio.create_task(producer.stop())
+            self._leaving.add(stopping)
+            stopping.add_done_callback(self._left)
+            await asyncio.wait({stopping}, timeout=self._deadline)
+
+    def _left(self, stopping: "asyncio.Task[None]") -> None:
+        self._leaving.discard(stopping)
+        if not stopping.cancelled() and (error := stopping.exception()):
+            log.info("a producer was not closed cleanly: %r", error)
 
     def _settled(self, sent: "asyncio.Future[Any]") -> None:
         """Also marks a failure as seen: who appends a trace may never look."""

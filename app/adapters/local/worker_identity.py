@@ -67,13 +67,13 @@ class _Taken(Exception):
 
 
 def claim_worker_identity(
-    given: str | None = None, folder: Path | None = None, *, kind: str = "worker"
+    given: str | None = None, folder: Path | None = None, *, among: str = "worker"
 ) -> WorkerIdentity:
     """The given name; else a pod's own, where it ends in an ordinal; else host name and ordinal.
 
     The ordinal is the lowest that no running worker of this machine holds. Raises `WorkerIdTaken`
     where a given name is held. Where nothing can be held, an invented name keeps workers apart.
-    Processes of another `kind` may have the same names.
+    Only `among` each other do processes need different names.
     """
     host = _host()
     pod = os.environ.get("POD_NAME") or host
@@ -81,15 +81,15 @@ def claim_worker_identity(
         given = pod  # a stateful set's: the cluster keeps it unique
     folder = _usable(folder or Path(tempfile.gettempdir()) / "crewline")
     if given is not None:
-        held = _hold(kind, given, folder)
+        held = _hold(among, given, folder)
         if held is None:
-            raise WorkerIdTaken(f"another {kind} on this machine is called {given!r}")
+            raise WorkerIdTaken(f"another {among} on this machine is called {given!r}")
         return WorkerIdentity(WorkerId(given), stable=True, _held=held)
     if folder is None and sys.platform != "linux":
         return WorkerIdentity(WorkerId(f"{host}-{secrets.token_hex(4)}"), stable=False)
     for ordinal in range(_MOST):
         name = f"{host}-{ordinal}"
-        held = _hold(kind, name, folder)
+        held = _hold(among, name, folder)
         if held is not None:
             return WorkerIdentity(WorkerId(name), stable=True, _held=held)
     raise WorkerIdTaken(f"all {_MOST} identities of this machine are taken")
@@ -113,25 +113,25 @@ def _usable(folder: Path) -> Path | None:
     return folder if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else None
 
 
-def _hold(kind: str, name: str, folder: Path | None) -> ExitStack | None:
+def _hold(among: str, name: str, folder: Path | None) -> ExitStack | None:
     """What holds the name until it is closed, or None where somebody else holds it."""
     with ExitStack() as held:
         try:
             if sys.platform == "linux":
-                held.enter_context(_bind(kind, name))
+                held.enter_context(_bind(among, name))
             if folder is not None:
-                held.callback(os.close, _lock(folder, f"{kind}-{name}"))
+                held.callback(os.close, _lock(folder, f"{among}-{name}"))
                 held.callback(os.close, _watch(folder))
         except _Taken:
             return None
         return held.pop_all()
 
 
-def _bind(kind: str, name: str) -> socket.socket:
+def _bind(among: str, name: str) -> socket.socket:
     """A socket with a name in the kernel's own list, not in any folder."""
     holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        holder.bind(f"\0crewline-{kind}-{hashlib.sha256(name.encode()).hexdigest()}")
+        holder.bind(f"\0crewline-{among}-{hashlib.sha256(name.encode()).hexdigest()}")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             holder.close()

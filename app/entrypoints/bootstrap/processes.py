@@ -220,7 +220,7 @@ def projector(
     with ExitStack() as stack:
         member = None
         if not alone:
-            claimed = claim_worker_identity(own.id, folder, kind="projector")
+            claimed = claim_worker_identity(own.id, folder, among=own.group)
             member = stack.enter_context(claimed).id
         feed = broker.feed(None if alone else own.group, member)
         feed = meter.feed(feed) if meter else feed
