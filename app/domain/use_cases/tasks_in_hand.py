@@ -132,6 +132,11 @@ class TasksInHand:
         asleep = now - self._awake_at
         return asleep > self.lease_seconds * _FROZEN and now > self._until
 
+    def oldest(self) -> float:
+        """For how many seconds the oldest has been in hand."""
+        now = self._monotonic()
+        return max((now - hold.began for hold in self._holds), default=0.0)
+
     def long(self) -> frozenset[Hold]:
         """Those that have run for a while."""
         before = self._monotonic() - LONG

@@ -12,6 +12,7 @@ from app.domain.model.errors import Unavailable
 from app.entrypoints.admin.app import create_app
 from app.entrypoints.admin.behind import Behind
 from app.entrypoints.admin.health import Health
+from app.entrypoints.admin.presence_meter import PresenceMeter
 from app.entrypoints.admin.projector_meter import ProjectorMeter
 from app.entrypoints.admin.waiting_letters import WaitingLetters
 from app.entrypoints.admin.worker_meter import WorkerMeter
@@ -31,8 +32,11 @@ class WorkerAdmin:
 
     meter: WorkerMeter
     health: Health
+    presence: PresenceMeter
 
     def watch(self, working: "asyncio.Future[None]", parts: WorkerParts) -> None:
+        self.presence.watch(parts.presence)
+
         async def connected() -> None:
             if not parts.queue.healthy():
                 raise Unavailable("it is not connected, or has not been read for 30 seconds")
@@ -86,7 +90,8 @@ async def worker_admin(
 ) -> AsyncIterator[WorkerAdmin]:
     registry, health = CollectorRegistry(), Health(stop)
     async with _serving(settings.admin_host, port, "CREWLINE_WORKER", health, registry):
-        yield WorkerAdmin(WorkerMeter(registry, settings.slots), health)
+        meter = WorkerMeter(registry, settings.slots)
+        yield WorkerAdmin(meter, health, PresenceMeter(registry))
 
 
 @asynccontextmanager
