@@ -17,6 +17,7 @@ from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.cancellations import Cancellations
 from app.domain.use_cases.heed_cancels import HeedfulQueue
+from app.domain.use_cases.presence import Presence
 from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
@@ -123,6 +124,7 @@ class WorkerParts:
     catalog: AgentCatalog
     queue: TaskQueue
     handle: RunTaskHandler
+    presence: Presence
     delays: DelayQueue
     release: ReleaseDelayed
     ping: Callable[[], Awaitable[None]]
@@ -182,6 +184,7 @@ async def worker(
                 hold_seconds=settings.worker.hold_seconds,
             ),
             delays=plain_log.delay_queue(identity.id),
+            presence=present.presence,
             # by the plain log: what is released keeps the trace it was sent with
             release=ReleaseDelayed(plain_log, letters, SystemClock()),
             ping=plain_log.ping,
