@@ -8,6 +8,7 @@ from typing import Protocol
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
+from app.domain.model.ids import TaskId
 from app.ports.task_queue import Undecodable
 
 
@@ -21,6 +22,15 @@ class Due:
 
 Release = Callable[[Due], Awaitable[None]]
 """Returns once what was due is durable elsewhere; where it raises, it is called again."""
+
+
+Unwanted = Callable[[TaskId], bool]
+"""Whether somebody wants this task canceled: it is released without waiting for its time."""
+
+
+def nothing(_: TaskId) -> bool:
+    """No task is unwanted."""
+    return False
 
 
 class Delays(Protocol):
@@ -39,6 +49,10 @@ class DelayQueue(Protocol):
     @abstractmethod
     async def run(self, release: Release) -> None:
         """Release what is due, until `stop` is called. Nothing that waits holds up another."""
+
+    @abstractmethod
+    def hurry(self, task_id: TaskId) -> None:
+        """Look now whether this task is unwanted, if it waits here."""
 
     @abstractmethod
     async def stop(self) -> None:

@@ -11,7 +11,8 @@ from typing import Protocol
 import pytest
 
 from app.domain.model.commands import Earlier, SubmitTask
-from app.ports.delays import DelayQueue, Delays, Due
+from app.domain.model.ids import TaskId
+from app.ports.delays import DelayQueue, Delays, Due, Unwanted, nothing
 from tests.builders import at, submitted
 from tests.waiting import until
 
@@ -28,7 +29,7 @@ class Waiting(Protocol):
     def delays(self) -> Delays: ...
 
     @abstractmethod
-    def queue(self) -> DelayQueue: ...
+    def queue(self, unwanted: Unwanted = nothing) -> DelayQueue: ...
 
 
 @dataclass
@@ -149,6 +150,29 @@ class DelaysContract:
             await asyncio.sleep(0.3)  # room for a release that must not come
         assert second.ids == ids("waits")
         assert second.times[0] >= due - timedelta(milliseconds=1)
+
+    async def test_what_is_canceled_while_it_waits_is_released_at_once(
+        self, waiting: Waiting
+    ) -> None:
+        canceled: set[TaskId] = set()
+        queue, released = waiting.queue(canceled.__contains__), Released()
+        async with releasing(queue, released):
+            for name in ("unwanted", "wanted"):
+                await waiting.delays.put(submitted(name), later(3600))
+            await waiting.delays.put(submitted("due"), later(0))
+            await until(lambda: released.ids == ids("due"))
+            canceled.add(submitted("unwanted").id)
+            for name in ("unwanted", "wanted", "nobody's"):
+                queue.hurry(submitted(name).id)
+            await until(lambda: released.ids == ids("due", "unwanted"))
+
+    async def test_what_is_canceled_before_it_waits_is_released_at_once(
+        self, waiting: Waiting
+    ) -> None:
+        released = Released()
+        async with releasing(waiting.queue({submitted("t-1").id}.__contains__), released):
+            await waiting.delays.put(submitted("t-1"), later(3600))
+            await until(lambda: released.ids == ids("t-1"))
 
     async def test_a_release_that_fails_is_tried_again(self, waiting: Waiting) -> None:
         class FailingOnce(Released):

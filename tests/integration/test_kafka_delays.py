@@ -15,7 +15,7 @@ from app.adapters.kafka.delays import KafkaDelays
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
 from app.domain.model.ids import WorkerId
-from app.ports.delays import DelayQueue, Due
+from app.ports.delays import DelayQueue, Due, Unwanted, nothing
 from app.ports.task_queue import Undecodable
 from tests.builders import submitted
 from tests.contracts.delays import DelaysContract, Released, Waiting, ids, later, releasing
@@ -40,9 +40,20 @@ class WaitingOnKafka(Waiting):
     def delays(self) -> KafkaDelays:
         return KafkaDelays(self.producer, self.topics)
 
-    def queue(self, limits: Limits = LIMITS, worker: str = "worker-1") -> DelayQueue:
+    def queue(
+        self,
+        unwanted: Unwanted = nothing,
+        *,
+        limits: Limits = LIMITS,
+        worker: str = "worker-1",
+    ) -> DelayQueue:
         return KafkaDelayQueue(
-            self.connection, self.topics, self.producer, WorkerId(worker), limits=limits
+            self.connection,
+            self.topics,
+            self.producer,
+            WorkerId(worker),
+            unwanted=unwanted,
+            limits=limits,
         )
 
 
@@ -116,7 +127,7 @@ class TestKafkaDelays(OnTopics, OnKafka, DelaysContract):
             await waiting.delays.put(submitted(f"far-{number}"), later(3600))
         await waiting.delays.put(submitted("t-1"), later(0))
         released = Released()
-        async with releasing(waiting.queue(Limits(slots=16, buffer=100)), released):
+        async with releasing(waiting.queue(limits=Limits(slots=16, buffer=100)), released):
             await until(lambda: released.ids == ids("t-1"))
 
     async def test_two_workers_share_what_waits_and_release_each_once(

@@ -3,7 +3,7 @@
 import pytest
 
 from app.adapters.memory.delays import MemoryDelayQueue, MemoryDelays
-from app.ports.delays import DelayQueue
+from app.ports.delays import DelayQueue, Unwanted, nothing
 from tests.contracts.delays import DelaysContract, Waiting
 
 
@@ -15,8 +15,8 @@ class InMemory(Waiting):
     def delays(self) -> MemoryDelays:
         return self._delays
 
-    def queue(self) -> DelayQueue:
-        return MemoryDelayQueue(self._delays)
+    def queue(self, unwanted: Unwanted = nothing) -> DelayQueue:
+        return MemoryDelayQueue(self._delays, unwanted)
 
 
 class TestMemoryDelays(DelaysContract):

@@ -11,6 +11,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
@@ -91,8 +92,10 @@ def _become_child(
         os.close(wake)
         _die_with(server)
         run_child(sock)
+    except BaseException:  # noqa: BLE001  # it leaves by itself, unless it is broken
+        traceback.print_exc()
     finally:
-        os._exit(70)  # `run_child` leaves by itself, unless it is broken
+        os._exit(70)
 
 
 def _die_with(server: int) -> None:

@@ -16,8 +16,8 @@ from app.adapters.kafka.delays import not_before_of
 from app.adapters.kafka.engine_group import EngineGroup
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
-from app.domain.model.ids import WorkerId
-from app.ports.delays import DelayQueue, Due, Release
+from app.domain.model.ids import TaskId, WorkerId
+from app.ports.delays import DelayQueue, Due, Release, Unwanted, nothing
 from app.ports.task_queue import Undecodable
 
 _MOVED = "crewline-moved"
@@ -39,12 +39,14 @@ class KafkaDelayQueue(DelayQueue):
         producer: Producer,
         worker_id: WorkerId,
         *,
+        unwanted: Unwanted = nothing,
         limits: Limits = LIMITS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`worker_id` is the static member of the group, as in the queue of tasks."""
         self._producer = producer
         self._codec = Codec(topics)
+        self._unwanted = unwanted
         self._now = now
         self._group = EngineGroup(
             connection,
@@ -64,7 +66,8 @@ class KafkaDelayQueue(DelayQueue):
             not_before = not_before_of(record)
             if not_before is None and not isinstance(content, Undecodable):
                 content = Undecodable("it does not say for which time it waits", content.id)
-            if not_before is not None and not_before > self._now():
+            early = not_before is not None and not_before > self._now()
+            if early and not self._is_unwanted(record):
                 await self._move(record)
             else:
                 await release(Due(content, origin_of(record)))
@@ -74,12 +77,15 @@ class KafkaDelayQueue(DelayQueue):
     async def stop(self) -> None:
         await self._group.stop(_GRACE)
 
+    def hurry(self, task_id: TaskId) -> None:
+        self._group.hurry(task_id.encode())
+
     def healthy(self) -> bool:
         return self._group.healthy()
 
     def _hold(self, claim: Claim, crowded: bool) -> float:
         not_before = not_before_of(claim.record)
-        if not_before is None:
+        if not_before is None or self._is_unwanted(claim.record):
             return 0
         now = self._now()
         wait = (not_before - now).total_seconds()
@@ -89,6 +95,10 @@ class KafkaDelayQueue(DelayQueue):
         if crowded and any(name == _MOVED for name, _ in claim.record.headers):
             return _FAR - age
         return 0 if crowded or age > _OLD else wait
+
+    def _is_unwanted(self, record: Record) -> bool:
+        """Delays are keyed by their task."""
+        return self._unwanted(TaskId((record.key or b"").decode("utf-8", "replace")))
 
     async def _move(self, record: Record) -> None:
         """Write it again to the end of its topic; the delivery that stood here is then done."""

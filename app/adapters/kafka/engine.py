@@ -80,6 +80,10 @@ class Engine:
         await self._commits.close()
         self._ended.set()
 
+    def hurry(self, key: bytes) -> None:
+        """Ask `hold` now about what it holds under this key."""
+        self._runner.hurry(key)
+
     async def shares(self) -> list[Share]:
         """What is ours of each topic, and how much of it has not been started."""
         names = list(self._partitions)

@@ -97,6 +97,11 @@ class EngineGroup:
         elif self._connecting:
             self._connecting.cancel()
 
+    def hurry(self, key: bytes) -> None:
+        """Ask `hold` now about what it holds under this key."""
+        if self._engine is not None:
+            self._engine.hurry(key)
+
     async def shares(self) -> Sequence[Share]:
         """What is ours of each topic; raises `LogUnavailable`."""
         if self._engine is None:

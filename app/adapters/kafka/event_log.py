@@ -14,7 +14,7 @@ from app.adapters.kafka.redelivery import KafkaRedelivery
 from app.adapters.kafka.topics import Topics
 from app.domain.model.ids import WorkerId
 from app.domain.model.messages import Message
-from app.ports.delays import DelayQueue, Delays
+from app.ports.delays import DelayQueue, Delays, Unwanted, nothing
 from app.ports.event_log import EventLog
 from app.ports.fleet import Heartbeats
 from app.ports.redelivery import Redelivery
@@ -60,9 +60,11 @@ class KafkaEventLog(EventLog):
         """Where commands wait for their time, on the same connection."""
         return KafkaDelays(self._producer, self._topics)
 
-    def delay_queue(self, worker_id: WorkerId) -> DelayQueue:
+    def delay_queue(self, worker_id: WorkerId, unwanted: Unwanted = nothing) -> DelayQueue:
         """This worker's share of what waits there."""
-        return KafkaDelayQueue(self._connection, self._topics, self._producer, worker_id)
+        return KafkaDelayQueue(
+            self._connection, self._topics, self._producer, worker_id, unwanted=unwanted
+        )
 
     def redelivery(self) -> Redelivery:
         """Sends dead letters' messages again, on the same connection."""

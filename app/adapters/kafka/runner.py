@@ -58,6 +58,8 @@ class Runner:
         self._precedence = precedence
         self._lanes: Lanes[Claim] = Lanes(precedence.ranks, lambda claim: claim.rank)
         self._handler: Handler = _none
+        self._looks: dict[bytes | None, dict[Claim, asyncio.TimerHandle]] = {}
+        """By key, when what is held will be looked at again."""
         self._alone = asyncio.Semaphore(1)
         self._held = 0
         self._held_urgent = 0
@@ -99,6 +101,13 @@ class Runner:
             self._lanes.add(lane, claim)
         else:
             self._look_at(claim, self._hold)
+
+    def hurry(self, key: bytes) -> None:
+        """Look now at what is held under this key."""
+        for claim, timer in list(self._looks.pop(key, {}).items()):
+            timer.cancel()
+            if self._hold is not None:
+                self._look_at(claim, self._hold)
 
     def dispatch(self) -> None:
         """Start what may run, as far as there are slots."""
@@ -180,11 +189,17 @@ class Runner:
 
         It has no run before: none that waits counts as interrupted when its worker dies.
         """
+        key = claim.record.key
+        if looks := self._looks.get(key):
+            looks.pop(claim, None)
+            if not looks:
+                del self._looks[key]
         if claim.lost.is_set() or self._stopping:
             return
         if (seconds := hold(claim, self._crowded_by(claim))) > 0:
             wait = min(seconds, _LOOK_AGAIN)
-            asyncio.get_running_loop().call_later(wait, self._look_at, claim, hold)
+            timer = asyncio.get_running_loop().call_later(wait, self._look_at, claim, hold)
+            self._looks.setdefault(key, {})[claim] = timer
             return
         self._lanes.add(claim.lane, claim)
         self.dispatch()

@@ -10,7 +10,8 @@ from itertools import count
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
-from app.ports.delays import DelayQueue, Delays, Due, Release
+from app.domain.model.ids import TaskId
+from app.ports.delays import DelayQueue, Delays, Due, Release, Unwanted, nothing
 
 _AFTER_A_FAILURE = 0.05
 _log = logging.getLogger(__name__)
@@ -32,9 +33,12 @@ class MemoryDelays(Delays):
         heapq.heappush(self._waiting, (not_before, next(self._number), command))
         self.changed.set()
 
-    def take(self) -> list[tuple[datetime, int, SubmitTask]]:
-        """What is due now; whoever takes it gives back what is not released."""
-        due = []
+    def take(self, unwanted: Unwanted = nothing) -> list[tuple[datetime, int, SubmitTask]]:
+        """What is due now, or unwanted; whoever takes it gives back what is not released."""
+        due = [entry for entry in self._waiting if unwanted(entry[2].id)]
+        if due:
+            self._waiting = [entry for entry in self._waiting if entry not in due]
+            heapq.heapify(self._waiting)
         while self._waiting and self._waiting[0][0] <= self.now():
             due.append(heapq.heappop(self._waiting))
         return due
@@ -53,15 +57,16 @@ class MemoryDelays(Delays):
 class MemoryDelayQueue(DelayQueue):
     """A new queue takes over where the one before it stopped."""
 
-    def __init__(self, delays: MemoryDelays) -> None:
+    def __init__(self, delays: MemoryDelays, unwanted: Unwanted = nothing) -> None:
         self._delays = delays
+        self._unwanted = unwanted
         self._releasing: set[asyncio.Task[None]] = set()
         self._stopped = False
 
     async def run(self, release: Release) -> None:
         while not self._stopped:
             self._delays.changed.clear()
-            for entry in self._delays.take():
+            for entry in self._delays.take(self._unwanted):
                 task = asyncio.create_task(self._release(entry, release))
                 self._releasing.add(task)
                 task.add_done_callback(self._releasing.discard)
@@ -69,6 +74,9 @@ class MemoryDelayQueue(DelayQueue):
                 async with asyncio.timeout(self._delays.until_due()):
                     await self._delays.changed.wait()
         await asyncio.gather(*self._releasing)
+
+    def hurry(self, task_id: TaskId) -> None:  # noqa: ARG002  all are looked at
+        self._delays.changed.set()
 
     async def stop(self) -> None:
         self._stopped = True

@@ -16,6 +16,7 @@ from app.domain.model.events import Event, ResultEvent
 from app.domain.model.ids import WorkerId
 from app.domain.model.letters import LetterFact
 from app.domain.model.messages import Message
+from app.ports.delays import Unwanted, nothing
 from app.ports.event_log import EventLog, Offsets, Recorded, Shard
 
 _RESULTS = frozenset(get_args(ResultEvent))
@@ -67,9 +68,13 @@ class MemoryEventLog(EventLog):
         """Where commands wait for their time; all of one log's are one."""
         return self._delays
 
-    def delay_queue(self, worker_id: WorkerId) -> MemoryDelayQueue:  # noqa: ARG002  it is alone
+    def delay_queue(
+        self,
+        worker_id: WorkerId,  # noqa: ARG002  it is alone
+        unwanted: Unwanted = nothing,
+    ) -> MemoryDelayQueue:
         """What releases them."""
-        return MemoryDelayQueue(self._delays)
+        return MemoryDelayQueue(self._delays, unwanted)
 
     async def ping(self) -> None:
         """Return: what is in this process always answers."""

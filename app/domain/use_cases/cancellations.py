@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 
 from app.domain.model.commands import CancelTask
 from app.domain.model.ids import TaskId
@@ -15,6 +16,8 @@ class Cancellations:
     def __init__(self) -> None:
         self._asked: OrderedDict[TaskId, CancelTask] = OrderedDict()
         self._awaited: dict[TaskId, asyncio.Event] = {}
+        self.tell: Callable[[TaskId], None] | None = None
+        """Called with each task somebody wants stopped, for whoever else holds tasks."""
 
     def note(self, cancel: CancelTask) -> None:
         """Somebody wants this task stopped; whoever waits for that is told."""
@@ -23,6 +26,12 @@ class Cancellations:
             self._asked.popitem(last=False)
         if awaited := self._awaited.get(cancel.task_id):
             awaited.set()
+        if self.tell:
+            self.tell(cancel.task_id)
+
+    def unwanted(self, task_id: TaskId) -> bool:
+        """Whether somebody wants this task stopped."""
+        return task_id in self._asked
 
     def asked(self, task_id: TaskId) -> CancelTask | None:
         """The first request to cancel this task, if there was one."""

@@ -35,7 +35,7 @@ from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
 from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.delays import DelayQueue, Delays
+from app.ports.delays import DelayQueue, Delays, Unwanted
 from app.ports.event_log import EventFeed, EventLog, ResultTail
 from app.ports.fleet import FleetFeed, Heartbeats
 from app.ports.redelivery import Redelivery
@@ -48,7 +48,7 @@ class Log(EventLog, Protocol):
         """Where commands wait for their time."""
 
     @abstractmethod
-    def delay_queue(self, worker_id: WorkerId) -> DelayQueue:
+    def delay_queue(self, worker_id: WorkerId, unwanted: Unwanted) -> DelayQueue:
         """What releases them, shared out over the workers."""
 
     @abstractmethod

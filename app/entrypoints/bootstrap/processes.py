@@ -154,6 +154,8 @@ async def worker(
         plain_log = await stack.enter_async_context(broker.log())
         letters = await stack.enter_async_context(broker.dead_letters())
         log = observed.log(plain_log, broker)
+        delays = plain_log.delay_queue(identity.id, cancellations.unwanted)
+        cancellations.tell = delays.hurry
         present = present_queue(
             settings.worker,
             broker,
@@ -163,11 +165,7 @@ async def worker(
         yield WorkerParts(
             id=identity.id,
             catalog=catalog,
-            queue=HeedfulQueue(
-                present,
-                broker.control(),
-                cancellations,
-            ),
+            queue=HeedfulQueue(present, broker.control(), cancellations),
             handle=RunTaskHandler(
                 worker_id=identity.id,
                 catalog=catalog,
@@ -183,7 +181,7 @@ async def worker(
                 poison_after=settings.worker.poison_after,
                 hold_seconds=settings.worker.hold_seconds,
             ),
-            delays=plain_log.delay_queue(identity.id),
+            delays=delays,
             presence=present.presence,
             # by the plain log: what is released keeps the trace it was sent with
             release=ReleaseDelayed(plain_log, letters, SystemClock()),
