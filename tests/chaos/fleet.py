@@ -194,6 +194,8 @@ class Fleet:
         await asyncio.gather(*(self.stop(name) for name in list(self.running)))
 
     async def close(self) -> None:
+        for process in self.running.values():
+            process.kill()  # first of all: what follows may be cut short
         for name in list(self.running):
             await self.kill(name)
 
