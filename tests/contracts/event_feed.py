@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
+from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.messages import Message
 from app.ports.event_log import Batch, EventFeed, EventLog, Offsets, Shard, StoredOffsets
 from tests.builders import completed, progressed, started, submitted, token
@@ -20,7 +21,7 @@ class Views(StoredOffsets):
     """A reader that stores offsets beside what it read, and notices when they do not fit."""
 
     def __init__(self) -> None:
-        self.read: list[Message] = []
+        self.read: list[Message | DeadLetter] = []
         self.stored: dict[Shard, int] = {}
         self.begun = asyncio.Event()
 

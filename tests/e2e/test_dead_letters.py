@@ -18,7 +18,7 @@ from tests.e2e.letters.moody import MENDED
 from tests.e2e.outside import EVERYTHING, Json, Outside, new_fleet, outside, standing
 from tests.waiting import until_true
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 LETTERS = "/v1/dead-letters"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -242,7 +242,9 @@ async def test_letters_are_in_the_metrics_and_a_rebuild_makes_them_anew(
 
     await until_true(counted, within=40)
     checked = fleet.run("rebuild", "--check")
-    assert (checked.returncode, checked.stdout) == (0, "The views are what the log says.\n")
+    assert (checked.returncode, checked.stdout) == (0, "The views are what the log says.\n"), (
+        checked.stderr
+    )
     before = await _views(fleet)
     assert any('"crewline_dead_letters"' in line for line in before)
     assert await fleet.stop("projector") == 0

@@ -12,6 +12,8 @@ from app.adapters.sql.letter_store import SqlLetterStore
 from app.adapters.sql.migrate import migrate
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.view_store import SqlViewStore
+from app.domain.model.dead_letters import DeadLetter
+from app.domain.model.letters import Settlement
 from tests.contracts.dead_letters import NOT_TEXT, letter
 from tests.contracts.letter_store import LetterStoreContract, LetterViews, discarded, redriven
 
@@ -31,7 +33,7 @@ class SqlLetters(LetterStoreContract):
         self, views: LetterViews, database: Database
     ) -> None:
         strange = letter(origin=letter().origin.model_copy(update={"value": NOT_TEXT}))
-        told = [strange, letter(8), redriven(letter(8)), discarded(letter())]
+        told: list[DeadLetter | Settlement] = [strange, letter(8), redriven(letter(8)), discarded(letter())]
         dumps = []
         for order in permutations(told):
             await views.writer.clear()

@@ -150,7 +150,8 @@ class DeafBroker(MemoryBroker):
 
 
 async def test_a_gateway_that_hears_no_results_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    store: Any = SimpleNamespace(status=MemoryStatusStore())
+    views = MemoryStatusStore()
+    store: Any = SimpleNamespace(status=views, letters=views.letters)
     async with gateway_process(Settings(), DeafBroker(), store, Observed(None), Draining()):
         await asyncio.sleep(0.01)
     [said] = [record for record in caplog.records if record.levelname == "ERROR"]

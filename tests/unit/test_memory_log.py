@@ -29,7 +29,8 @@ class TestMemoryEventLog(OneLog, EventLogContract):
         async def read(count: int) -> list[Message]:
             async with asyncio.timeout(5):
                 await log.until(lambda: sum(log.ends().values()) >= count)
-            return [record.message for shard in log.ends() for record in log.records(shard)]
+            there = (each.message for shard in log.ends() for each in log.records(shard))
+            return [message for message in there if isinstance(message, Message)]
 
         return read
 
