@@ -4,6 +4,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from app.domain.model.commands import NOTHING_EARLIER, Earlier, SubmitTask
@@ -26,9 +27,9 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Delivery:
-    """One message for a worker."""
+    """One message for a worker; there is one of them for each run."""
 
     content: SubmitTask | Undecodable
     origin: Origin
@@ -42,8 +43,11 @@ class Delivery:
     """Earlier runs after which the handler asked for another one, by `Again`."""
     interrupted: int = 0
     """Earlier runs of which nothing is known but that their worker died."""
+    inherited_at: datetime | None = None
+    """When this worker took over from others, who may have run other messages of the same task."""
     over: Callable[[], bool] = _never
-    """Asked right before others can see what a run does: whether somebody else may run it."""
+    """Asked right before others can see what a run does: whether somebody else may run it. Set by
+    whoever watches over the run."""
 
 
 class Again(Exception):

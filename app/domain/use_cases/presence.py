@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import Unavailable
 from app.domain.model.fleet import Place, Share, WorkerHeartbeat
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
@@ -21,7 +20,7 @@ from app.domain.use_cases.tasks_in_hand import Hold, TasksInHand, place_of
 from app.ports.clock import Clock
 from app.ports.event_log import LogUnavailable
 from app.ports.fleet import Heartbeats
-from app.ports.task_queue import Delivery, Ownership, Shares
+from app.ports.task_queue import Ownership, Shares
 
 _TICK = 0.1
 _AFTER_A_FAILURE = 0.5
@@ -112,9 +111,6 @@ class Presence(Ownership):
             _log.warning("nobody could be told that this worker has stopped")
 
     # --- what is in hand
-
-    def take(self, command: SubmitTask, delivery: Delivery) -> Hold:
-        return self.hands.take(command, delivery, self._clock.now())
 
     def let_go(self, hold: Hold, *, done: bool) -> None:
         """It is over; where it is `done` and another worker has it by now, that one is told."""
@@ -235,7 +231,7 @@ class Presence(Ownership):
             agents=profile.agents,
             runtimes=profile.runtimes,
             slots=profile.slots,
-            running=tuple(self.hands.listed()),
+            running=tuple(self.hands.listed(self._clock.now())),
             finished=tuple(self._finished),
             topics=tuple(self.shares),
             started_at=profile.started_at,

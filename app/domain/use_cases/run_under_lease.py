@@ -1,7 +1,7 @@
 """Run no task that another live worker has in hand, and stop what may be another's by now."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import Unavailable
@@ -36,9 +36,10 @@ class RunUnderLease:
             return
         if not hands.may_begin:
             raise Again(_SOON, counted=False)
-        hold, done = self.presence.take(command, delivery), False
+        hold, done = hands.take(command, delivery), False
+        delivery.over = hold.over
         try:
-            await self.handle(replace(delivery, over=hold.over))
+            await self.handle(delivery)
             done = True
         finally:
             self.presence.let_go(hold, done=done)

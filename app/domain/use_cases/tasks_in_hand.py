@@ -8,7 +8,7 @@ stops before anybody else begins, as long as no clock runs much faster than anot
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.fleet import Place, TaskInHand
@@ -30,7 +30,6 @@ class Hold:
     command: SubmitTask
     delivery: Delivery
     began: float
-    started_at: datetime
     work: "asyncio.Task[object] | None"
     hands: "TasksInHand"
     fenced: bool = False
@@ -40,7 +39,7 @@ class Hold:
 
     def over(self) -> bool:
         """Whether the run must do nothing more: somebody else may have begun it."""
-        return self.fenced or self.hands.lapsed(self)
+        return self.fenced or (not self.hands.leased and self.hands.lapsed(self))
 
     def fence(self) -> None:
         """Stop it; an agent may ask from a thread of its own."""
@@ -74,9 +73,8 @@ class TasksInHand:
     def __len__(self) -> int:
         return len(self._holds)
 
-    def take(self, command: SubmitTask, delivery: Delivery, started_at: datetime) -> Hold:
-        work = asyncio.current_task()
-        hold = Hold(command, delivery, self._monotonic(), started_at, work, self)
+    def take(self, command: SubmitTask, delivery: Delivery) -> Hold:
+        hold = Hold(command, delivery, self._monotonic(), asyncio.current_task(), self)
         self._holds.add(hold)
         return hold
 
@@ -142,14 +140,15 @@ class TasksInHand:
         before = self._monotonic() - LONG
         return frozenset(hold for hold in self._holds if hold.began <= before)
 
-    def listed(self) -> Sequence[TaskInHand]:
-        """All of them, as a heartbeat tells them."""
+    def listed(self, at: datetime) -> Sequence[TaskInHand]:
+        """All of them, as a heartbeat of that time tells them."""
+        now = self._monotonic()
         return [
             TaskInHand.model_construct(
                 task_id=hold.command.id,
                 agent=hold.command.agent,
                 attempt=hold.delivery.attempt,
-                started_at=hold.started_at,
+                started_at=at - timedelta(seconds=now - hold.began),
                 place=hold.place,
             )
             for hold in sorted(self._holds, key=lambda hold: hold.began)
