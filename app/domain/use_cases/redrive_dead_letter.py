@@ -15,6 +15,7 @@ from app.domain.model.events import TaskRedriven
 from app.domain.model.ids import LetterId, TaskId, WorkerId
 from app.domain.model.letters import KnownLetter, LetterRedriven
 from app.domain.model.lifecycle import TaskState
+from app.domain.model.messages import trace_id_of
 from app.domain.model.task import Task
 from app.domain.use_cases.edit_letter import edited_command
 from app.domain.use_cases.read_letters import LOOK_AGAIN, PATIENCE, ReadLetters
@@ -113,10 +114,13 @@ class RedriveDeadLetter:
 
     async def _trace(self, letter: DeadLetter, task: Task | None) -> str | None:
         """The trace context its task ended in, for a message that brought none."""
-        own = dict(letter.origin.headers).get("traceparent")
-        if own is not None or task is None:
-            return own.decode("utf-8", "replace") if own else None
-        told = await self.status.events(task.id, (letter.attempts, 0))
+        own = dict(letter.origin.headers).get("traceparent", b"").decode("utf-8", "replace")
+        if trace_id_of(own):
+            return own
+        if task is None:
+            return None
+        last = (letter.attempts, max(0, task.sequence - 2))  # a redrive may stand behind the ending
+        told = await self.status.events(task.id, last)
         return next((event.traceparent for event in told if event.traceparent), None)
 
     def _reopening(self, task: Task, letter: DeadLetter, trace: str | None) -> TaskRedriven:
