@@ -16,22 +16,24 @@ from tests.waiting import until, until_true
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
-WORKER = ("--id", "worker-1", "--slots", "1", "--runtimes", "python")
+
+def work(fleet: Fleet) -> None:
+    fleet.start("worker", "--id", fleet.prefix, "--slots", "1", "--runtimes", "python")
 
 
 @pytest.fixture
 async def http(fleet: Fleet) -> AsyncIterator[httpx.AsyncClient]:
     for process in ("gateway", "projector"):
         fleet.start(process)
-    fleet.start("worker", *WORKER)
+    work(fleet)
     await fleet.ready(within=90)
-    async with httpx.AsyncClient(base_url=f"{fleet.url}/v1/tasks", timeout=60) as http:
+    async with httpx.AsyncClient(base_url=f"{fleet.url}/v1", timeout=60) as http:
         yield http
 
 
 async def submit(http: httpx.AsyncClient, agent: str = "sleeper", **fields: Any) -> TaskId:
     body = {"agent": agent, "input": "sleep", "parameters": {"seconds": 600}, **fields}
-    answer = await http.post("", json=body)
+    answer = await http.post("/tasks", json=body)
     assert answer.status_code == 202, answer.text
     return TaskId(answer.json()["id"])
 
@@ -40,7 +42,7 @@ async def ended(http: httpx.AsyncClient, task_id: TaskId, within: float = 40) ->
     found: dict[str, Any] = {}
 
     async def has_ended() -> bool:
-        found.update((await http.get(f"/{task_id}", headers={"Prefer": "wait=5"})).json())
+        found.update((await http.get(f"/tasks/{task_id}", headers={"Prefer": "wait=5"})).json())
         return found["state"] in {"completed", "failed", "canceled", "rejected"}
 
     await until_true(has_ended, within)
@@ -69,9 +71,9 @@ async def test_a_running_task_a_queued_one_and_one_that_waits_for_its_time(
 
     # by HTTP, and again, which is answered the same
     for _ in range(2):
-        answer = await http.post(f"/{queued}/cancel", json={"reason": "not needed"})
+        answer = await http.post(f"/tasks/{queued}/cancel", json={"reason": "not needed"})
         assert (answer.status_code, answer.json()["reason"]) == (202, "canceling")
-    assert (await http.get(f"/{queued}")).json()["reason"] == "canceling"
+    assert (await http.get(f"/tasks/{queued}")).json()["reason"] == "canceling"
 
     # on the command line
     done = fleet.run("cancel", running, "--reason", "changed my mind", "--wait", "30", "--json")
@@ -94,7 +96,7 @@ async def test_a_running_task_a_queued_one_and_one_that_waits_for_its_time(
     assert began(fleet) == {running}
 
     for task_id in (running, queued, waiting):
-        answer = await http.post(f"/{task_id}/cancel")
+        answer = await http.post(f"/tasks/{task_id}/cancel")
         assert (answer.status_code, answer.json()["code"]) == (409, "task-ended")
     assert fleet.run("cancel", running).returncode == 4
     assert fleet.run("rebuild", "--check").returncode == 0
@@ -109,9 +111,9 @@ async def test_a_worker_that_dies_before_during_or_after_loses_no_cancel(
     before = await submit(http, agent)
     fleet.kill("worker")
     for task_id in (during, before):
-        assert (await http.post(f"/{task_id}/cancel")).status_code == 202
+        assert (await http.post(f"/tasks/{task_id}/cancel")).status_code == 202
     again = time.monotonic()
-    fleet.start("worker", *WORKER)
+    work(fleet)
     for task_id in (during, before):
         assert (await ended(http, task_id, within=90))["state"] == "canceled"
     print(f"canceled {time.monotonic() - again:.2f} s after the worker came back")
@@ -122,10 +124,10 @@ async def test_a_worker_that_dies_before_during_or_after_loses_no_cancel(
     assert (await ended(http, done, within=90))["state"] == "completed"
     await on_kafka(fleet, done, b"{}")
     fleet.kill("worker")
-    fleet.start("worker", *WORKER)
+    work(fleet)
     more = await submit(http, agent, parameters={"seconds": 0})
     assert (await ended(http, more, within=90))["state"] == "completed"
-    task = (await http.get(f"/{done}")).json()
+    task = (await http.get(f"/tasks/{done}")).json()
     assert (task["state"], task["reason"]) == ("completed", None)
 
 
@@ -135,7 +137,7 @@ async def test_a_run_in_a_process_of_its_own_is_stopped_at_once(
     running = await submit(http, "isolated-sleeper")
     await begun(fleet, running)
     asked_at = time.monotonic()
-    assert (await http.post(f"/{running}/cancel")).status_code == 202
+    assert (await http.post(f"/tasks/{running}/cancel")).status_code == 202
     assert (await ended(http, running))["state"] == "canceled"
     print(f"an isolated run was canceled within {time.monotonic() - asked_at:.2f} s")
     assert "ended" not in {entry.what for entry in fleet.ledger}
