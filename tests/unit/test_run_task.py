@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from pydantic import JsonValue
@@ -31,7 +31,7 @@ from app.domain.model.events import (
     TraceToolCall,
     Usage,
 )
-from app.domain.model.ids import RuntimeName
+from app.domain.model.ids import RuntimeName, uuid7
 from app.domain.model.lifecycle import Reason
 from app.domain.model.messages import Message
 from app.domain.model.progress import fold
@@ -412,3 +412,24 @@ async def test_a_refusal_that_leaks_from_a_runtime_fails_the_task_and_comes_not_
     failed = at_work.events[-1]
     assert isinstance(failed, TaskFailed)
     assert failed.error.code == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("since", "runs"), [(None, 1), (50, 1), (640, 0)], ids=["never", "long ago", "lately"]
+)
+async def test_what_is_sent_twice_is_looked_up_after_a_change_of_workers(
+    since: float | None, runs: int
+) -> None:
+    command = submitted("t-1")
+    at_work = Worker(Scripted(answer), store=await holding(command, completed("t-1")))
+    at_work.clock.advance(600)
+    inherited_at = None if since is None else at(since)
+    await at_work.handle(replace(delivered(command), inherited_at=inherited_at))
+    assert at_work.runtime.runs == runs
+
+
+async def test_a_task_whose_id_was_made_since_then_is_not_looked_up() -> None:
+    command = submitted(uuid7(at(55), bytes(10)))
+    at_work = Worker(Scripted(answer), store=await holding(command, completed(command.id)))
+    await at_work.handle(replace(delivered(command), inherited_at=at(50)))
+    assert at_work.runtime.runs == 1

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -118,7 +119,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
     def _begin(self, name: TopicPartition, commit: Snapshot | None, end: int) -> Partition:
         if commit and self._exact_ends and commit.position > end:
             commit = None  # of a topic that was deleted and made again
-        return Partition(name, PartitionOffsets(commit, end), commit.position if commit else None)
+        if commit is None:
+            return Partition(name, PartitionOffsets(None, end), None)
+        now = datetime.now(UTC)
+        return Partition(name, PartitionOffsets(commit, end), commit.position, inherited_at=now)
 
     async def _let_go(self, name: TopicPartition, *, finish: bool = False) -> None:
         partition = self._partitions.pop(name)

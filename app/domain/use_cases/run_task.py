@@ -10,7 +10,7 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime
 from app.domain.model.events import TaskCanceled, TaskError, TaskRejected, TaskStarted
-from app.domain.model.ids import RuntimeName, TaskId, WorkerId
+from app.domain.model.ids import RuntimeName, TaskId, WorkerId, minted_at
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.cancellations import Cancellations
 from app.domain.use_cases.known_tasks import KnownTasks
@@ -28,6 +28,8 @@ from app.ports.status_store import StatusStore
 from app.ports.task_queue import Again, Delivery, Undecodable
 from app.ports.tracing import RunTracer, Tracing
 
+_UNFAMILIAR = timedelta(minutes=10)
+"""Time after a change of workers in which a task that is sent twice is looked up."""
 _SHORTEST_DELAY = timedelta(milliseconds=500)
 
 
@@ -89,13 +91,25 @@ class RunTaskHandler:
 
     async def _ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
         """Whether a task that may have run before has ended, as far as the views know."""
-        seen_before = delivery.redelivered or delivery.attempt > 1
-        if not seen_before or self.store is None:
+        if self.store is None or not self._may_have_run(delivery, command):
             return False
         task = await self.store.find(command.id)
         if task is None or not task.state.terminal:
             return False
         return task.attempt > command.earlier.attempts or not command.earlier.redrives
+
+    def _may_have_run(self, delivery: Delivery, command: SubmitTask) -> bool:
+        """By this message or, shortly after a change of workers, by another one of the same task.
+
+        Later on what this worker remembers is enough. An id that was made since then is new.
+        """
+        if delivery.redelivered or delivery.attempt > 1:
+            return True
+        since = delivery.inherited_at
+        if since is None or self.clock.now() - since > _UNFAMILIAR:
+            return False
+        minted = minted_at(command.id)
+        return minted is None or minted < since
 
     async def _handle(
         self, delivery: Delivery, command: SubmitTask, tracer: RunTracer
