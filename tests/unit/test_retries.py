@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.adapters.memory.delays import MemoryDelays
 from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import Earlier
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.errors import PayloadTooLarge, RunFailed
 from app.domain.model.events import (
@@ -201,3 +202,15 @@ async def test_a_cancel_cuts_the_wait_for_the_next_run_short() -> None:
     assert again.value.sooner is not None
     at_work.handle.cancellations.note(canceling("t-1"))
     assert again.value.sooner.is_set()
+
+
+async def test_a_redriven_task_is_not_stopped_by_a_cancel_of_its_former_life() -> None:
+    at_work = worker(answer)
+    at_work.handle.cancellations.note(canceling("t-1", after=-5))
+    again = submitted("t-1").model_copy(update={"earlier": Earlier(3, 0, redrives=1)})
+    await at_work.handle(delivered(again, attempt=4))
+    assert isinstance(at_work.events[-1], TaskCompleted)
+    at_work.handle.cancellations.note(canceling("t-1", after=5))
+    further = submitted("t-1").model_copy(update={"earlier": Earlier(4, 0, redrives=2)})
+    await at_work.handle(delivered(further, attempt=5))
+    assert isinstance(at_work.events[-1], TaskCanceled)

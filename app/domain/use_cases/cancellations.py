@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import datetime
 
 from app.domain.model.commands import CancelTask
 from app.domain.model.ids import TaskId
@@ -21,7 +22,9 @@ class Cancellations:
 
     def note(self, cancel: CancelTask) -> None:
         """Somebody wants this task stopped; whoever waits for that is told."""
-        self._asked.setdefault(cancel.task_id, cancel)
+        known = self._asked.get(cancel.task_id)
+        if known is None or known.at < cancel.at:
+            self._asked[cancel.task_id] = cancel
         if len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
         if awaited := self._awaited.get(cancel.task_id):
@@ -34,7 +37,7 @@ class Cancellations:
         return task_id in self._asked
 
     def asked(self, task_id: TaskId) -> CancelTask | None:
-        """The first request to cancel this task, if there was one."""
+        """The latest request to cancel this task, if there was one."""
         return self._asked.get(task_id)
 
     def awaited(self, task_id: TaskId) -> asyncio.Event:
@@ -45,6 +48,12 @@ class Cancellations:
             if task_id in self._asked:
                 event.set()
         return event
+
+    def outlived(self, task_id: TaskId, sent_again_at: datetime) -> None:
+        """The task was redriven: what was asked before that is no longer asked."""
+        asked = self._asked.get(task_id)
+        if asked is not None and asked.at < sent_again_at:
+            del self._asked[task_id]
 
     def forget(self, task_id: TaskId) -> None:
         """Nobody here waits any longer for this task to be stopped."""

@@ -128,6 +128,8 @@ class RunTaskHandler:
             over=delivery.over,
             spending=self.spending,
         )
+        if command.earlier.redrives:
+            self.cancellations.outlived(command.id, delivery.origin.timestamp)
         cancel = self.cancellations.awaited(command.id)
         wait = None
         if not await self._turned_away(delivery, command, run):
