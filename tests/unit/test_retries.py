@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.adapters.memory.delays import MemoryDelays
-from app.domain.model.commands import SubmitTask
-from app.domain.model.commands import Earlier
+from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.errors import PayloadTooLarge, RunFailed
 from app.domain.model.events import (
