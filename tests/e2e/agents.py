@@ -23,6 +23,7 @@ async def sleep(task: TaskInput, context: RunContext) -> Result:
     """Sleep for the seconds in `parameters`."""
     note("began", task.task_id, context.attempt)
     await asyncio.sleep(float(str(task.parameters.get("seconds", 0))))
+    context.idempotency_key("ended")  # none for whoever must leave the task to another worker
     note("ended", task.task_id, context.attempt)
     return Result(output={"slept": task.parameters.get("seconds")})
 

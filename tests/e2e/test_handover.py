@@ -1,6 +1,9 @@
 """Tasks that run while workers come, freeze and die: each ends once, and is not run twice."""
 
 import asyncio
+import os
+import signal
+import time
 from collections import Counter
 from typing import Any
 
@@ -14,6 +17,8 @@ from tests.waiting import until, until_true
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 Json = dict[str, Any]
+LOADED = 1.5
+"""A machine that does other things at the same time."""
 
 
 @pytest.fixture
@@ -94,4 +99,49 @@ async def test_a_third_worker_takes_its_share_and_runs_nothing_again(fleet: Flee
         later = {await submit(fleet, http, 0) for _ in range(6)}
         await all_completed(fleet, http, tasks | later, within=90)
     assert set(counted(fleet, "began", tasks).values()) == {1}
+    assert set(counted(fleet, "ended", tasks).values()) == {1}
+
+
+async def test_a_worker_that_sleeps_past_its_lease_ends_nothing_that_another_took(
+    fleet: Fleet,
+) -> None:
+    for process in ("gateway", "projector"):
+        fleet.start(process)
+    for name in ("handover-1", "handover-2"):
+        start_worker(fleet, name)
+    await fleet.ready(within=90)
+    async with httpx.AsyncClient(timeout=30) as http:
+        await sharing(fleet, http, "handover-1", "handover-2")
+        tasks = set(await asyncio.gather(*(submit(fleet, http, 12) for _ in range(8))))
+        await until(lambda: len(counted(fleet, "began", tasks)) == 8, within=40)
+        frozen = fleet.running["handover-1"]
+        os.kill(frozen.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: 2 in counted(fleet, "began", tasks).values(), within=60)
+        finally:
+            os.kill(frozen.pid, signal.SIGCONT)
+        await all_completed(fleet, http, tasks, within=90)
+        await sharing(fleet, http, "handover-1", "handover-2")
+    assert set(counted(fleet, "ended", tasks).values()) == {1}
+
+
+async def test_what_a_dead_worker_had_is_taken_over_by_another_and_sooner_by_itself(
+    fleet: Fleet,
+) -> None:
+    for process in ("gateway", "projector"):
+        fleet.start(process)
+    for name in ("handover-1", "handover-2"):
+        start_worker(fleet, name)
+    await fleet.ready(within=90)
+    async with httpx.AsyncClient(timeout=30) as http:
+        await sharing(fleet, http, "handover-1", "handover-2")
+        tasks = set(await asyncio.gather(*(submit(fleet, http, 8) for _ in range(8))))
+        await until(lambda: len(counted(fleet, "began", tasks)) == 8, within=40)
+        fleet.kill("handover-1")
+        killed_at = time.time()
+        await all_completed(fleet, http, tasks, within=90)
+    again = [entry for entry in fleet.ledger if entry.what == "began" and entry.attempt > 1]
+    assert again
+    taken_over = max(entry.at for entry in again) - killed_at
+    assert taken_over < 15 * LOADED, taken_over
     assert set(counted(fleet, "ended", tasks).values()) == {1}
