@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.priorities import Priority
-from app.ports.task_queue import Delivery, Handle, TaskQueue
+from app.ports.task_queue import Again, Delivery, Handle, TaskQueue
 from tests.builders import submitted
 from tests.waiting import until
 
@@ -240,3 +240,22 @@ class TaskQueueContract:
             await tasks.put(submitted("t-2"))
             await until(lambda: len(seen) == 2)
         assert seen == [submitted("t-1").id, submitted("t-2").id]
+
+    async def test_what_is_put_off_uncounted_is_neither_an_attempt_nor_a_failure(
+        self, tasks: Tasks
+    ) -> None:
+        await tasks.put(submitted("t-1"))
+        seen: list[tuple[int, int]] = []
+        sooner = asyncio.Event()
+
+        async def put_off_twice(delivery: Delivery) -> None:
+            seen.append((delivery.attempt, delivery.failures))
+            if len(seen) == 1:
+                raise Again(0.01, counted=False)
+            if len(seen) == 2:
+                sooner.set()
+                raise Again(600, sooner, counted=False)
+
+        async with running(tasks.queue(slots=1), put_off_twice):
+            await until(lambda: len(seen) == 3)
+        assert seen == [(1, 0)] * 3
