@@ -99,6 +99,11 @@ class TracedPlatform:
         shards = [self.log.records(shard) for shard in self.log.ends()]
         return [each for shard in shards for each in shard if isinstance(each.message, kind)]
 
+    def told(self, kind: type[Message] = Message) -> list[Message]:
+        """The messages in the log, of one kind."""
+        messages = (record.message for record in self.recorded(kind))
+        return [message for message in messages if isinstance(message, Message)]
+
     async def run_worker(self, attempt: int = 1) -> None:
         """Deliver every command."""
         for record in self.recorded(SubmitTask):
@@ -107,7 +112,7 @@ class TracedPlatform:
 
     async def project(self, at_once: int = 1) -> None:
         """Store every command and event, so many in a batch."""
-        messages = [record.message for record in self.recorded()]
+        messages = self.told()
         for start in range(0, len(messages), at_once):
             await self.views.save(_update(messages[start : start + at_once]))
 

@@ -55,9 +55,7 @@ async def test_a_request_its_run_and_its_views_are_one_trace(
     assert len({span.trace_id for span in services.spans}) == 1
     trace_id = services.one("POST /v1/tasks").trace_id
     assert response.headers["traceresponse"].split("-")[1] == trace_id
-    assert {str(record.message.traceparent).split("-")[1] for record in platform.recorded()} == {
-        trace_id
-    }
+    assert {str(message.traceparent).split("-")[1] for message in platform.told()} == {trace_id}
 
 
 async def test_the_delivery_says_how_its_task_ended(
@@ -122,9 +120,9 @@ async def test_a_trace_event_travels_with_the_runs_context_and_without_a_span(
     await platform.log.publish(submitted(traceparent=TRACEPARENT))
     await platform.run_worker()
     process = services.one(f"process {COMMANDS}")
-    traces = platform.recorded(Trace)
+    traces = platform.told(Trace)
     assert traces
-    assert {record.message.traceparent for record in traces} == {process.traceparent}
+    assert {trace.traceparent for trace in traces} == {process.traceparent}
     assert len(services.named(f"send {RESULTS}")) == 2  # started and completed
 
 
@@ -133,5 +131,5 @@ async def test_with_tracing_off_messages_carry_what_they_came_with() -> None:
     await platform.log.publish(submitted(traceparent=TRACEPARENT))
     await platform.run_worker()
     await platform.project()
-    (command,) = platform.recorded(SubmitTask)
-    assert command.message.traceparent == TRACEPARENT
+    (command,) = platform.told(SubmitTask)
+    assert command.traceparent == TRACEPARENT

@@ -18,7 +18,7 @@ from tests.builders import submitted, task_id
 
 
 class AwayBroker(MemoryBroker):
-    def feed(self, group: str | None) -> EventFeed:
+    def feed(self, group: str | None, member: str | None = None) -> EventFeed:
         raise LogUnavailable("the ends of the log cannot be read now")
 
 
@@ -71,7 +71,7 @@ async def test_an_empty_log_makes_empty_views(settings: Settings) -> None:
 async def replayed(settings: Settings, store: Store, views: ViewStore) -> int:
     broker = MemoryBroker()
     await broker.memory.publish(submitted())
-    shaky = Store(store.status, views, store._database)
+    shaky = Store(store.status, views, store.letters, store._database)
     async with asyncio.timeout(5):
         return await rebuild._replay(settings, broker, shaky, broker.memory.ends())
 
