@@ -132,3 +132,21 @@ def test_only_runs_that_ended_with_their_worker_count_as_interrupted() -> None:
     assert handed_over
     assert Snapshot.decode(*died).running == {3: Tries(3, failures=1, interrupted=1)}
     assert Snapshot.decode(*handed_over).running == {3: Tries(3, failures=1, interrupted=0)}
+
+
+def test_what_ran_beside_others_is_not_blamed_when_its_worker_dies() -> None:
+    offsets = PartitionOffsets(None, end=0)
+    read(offsets, 3, 4)
+    offsets.start(3)
+    offsets.start(4)
+    assert offsets.excuse(3)
+    assert not offsets.excuse(3)
+    assert not offsets.excuse(5)
+    died = offsets.commit()
+    assert died
+    assert Snapshot.decode(*died).running == {3: Tries(1, 0, 0), 4: Tries(1, 0, 1)}
+    offsets.end(3, failed=False)
+    offsets.start(3)
+    died = offsets.commit()
+    assert died
+    assert Snapshot.decode(*died).running[3] == Tries(2, 0, 1)

@@ -89,6 +89,7 @@ class PartitionOffsets:
         """The next offset to be read; None as long as nothing was committed or read."""
         self._open: dict[int, Tries] = {}  # in the order of offsets
         self._active: set[int] = set()  # those of them that run now
+        self._excused: set[int] = set()  # those of these whose worker's death proves nothing
         self._ahead = restored or Snapshot(0, 0)  # what former owners did, as far as they told
         self._suspect_below = min(self._ahead.seen + _UNCOMMITTED_REACH, end)
         self._metadata_size = 0
@@ -122,6 +123,13 @@ class PartitionOffsets:
         self._active.add(offset)
         return tries
 
+    def excuse(self, offset: int) -> bool:
+        """Do not count it as interrupted if its owner dies in this run; whether that is news."""
+        if offset not in self._active or offset in self._excused:
+            return False
+        self._excused.add(offset)
+        return True
+
     def runs(self, offset: int) -> bool:
         """Whether this record runs now."""
         return offset in self._active
@@ -132,6 +140,7 @@ class PartitionOffsets:
         Where it is not `counted`, it was no run.
         """
         self._active.discard(offset)
+        self._excused.discard(offset)
         if not counted:
             starts, failures, interrupted = self._open[offset]
             self._open[offset] = Tries(starts - 1, failures, interrupted)
@@ -142,7 +151,13 @@ class PartitionOffsets:
     def complete(self, offset: int) -> None:
         """The record's outcome is durable."""
         self._active.discard(offset)
+        self._excused.discard(offset)
         self._open.pop(offset, None)
+
+    @property
+    def running(self) -> int:
+        """How many records run now."""
+        return len(self._active)
 
     @property
     def unfinished(self) -> int:
@@ -190,7 +205,7 @@ class PartitionOffsets:
     def _running(self, reached: int, *, handing_over: bool) -> dict[int, Tries]:
         running = {offset: tries for offset, tries in self._open.items() if tries.starts}
         if not handing_over:
-            for offset in self._active:
+            for offset in self._active - self._excused:
                 starts, failures, interrupted = running[offset]
                 running[offset] = Tries(starts, failures, interrupted + 1)
         ahead = self._ahead.running.items()

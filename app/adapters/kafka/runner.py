@@ -24,6 +24,7 @@ from app.adapters.kafka.claims import (
 )
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.lanes import Lanes
+from app.adapters.kafka.suspects import Suspects, suspected
 from app.ports.task_queue import Again
 
 _MOST_DOUBLINGS = 16
@@ -60,7 +61,7 @@ class Runner:
         self._handler: Handler = _none
         self._looks: dict[bytes | None, dict[Claim, asyncio.TimerHandle]] = {}
         """By key, when what is held will be looked at again."""
-        self._alone = asyncio.Semaphore(1)
+        self._suspects = Suspects(partitions, commits)
         self._held = 0
         self._held_urgent = 0
         """Of urgent topics; `held` counts the others."""
@@ -222,17 +223,19 @@ class Runner:
 
     async def _work(self, claim: Claim) -> None:
         offsets, offset = claim.partition.offsets, claim.record.offset
-        suspect = offsets.tries(offset).interrupted >= _SUSPECT
-        async with self._alone if suspect else contextlib.nullcontext():
-            if claim.lost.is_set():
-                return
-            claim.tries = offsets.start(offset)
-            self._commits.note(claim.partition)
-            if claim.redelivered or claim.partition.doubted:
-                # what was interrupted once may be what kills us: first make this attempt count
-                await self._commits.covering(claim.partition)
-            if not claim.lost.is_set():
-                await self._handler(claim)
+        if suspected(claim):
+            await self._suspects.turn(claim)
+        if claim.lost.is_set():
+            return
+        claim.tries = offsets.start(offset)
+        self._commits.note(claim.partition)
+        if self._suspects.running:
+            await self._suspects.excuse(self._suspects.running)
+        if claim.redelivered or claim.partition.doubted:
+            # what was interrupted once may be what kills us: first make this attempt count
+            await self._commits.covering(claim.partition)
+        if not claim.lost.is_set():
+            await self._handler(claim)
 
     def _worked(self, claim: Claim, task: "asyncio.Task[None]") -> None:
         self._running -= 1
@@ -252,6 +255,7 @@ class Runner:
                 claim.partition.offsets.complete(claim.record.offset)
                 self._commits.note(claim.partition)
                 self._lanes.finish(claim.lane)
+        self._suspects.over(claim)
                 self._count(claim.partition, -1)
                 self._count_bytes(claim.record, claim.partition, -1)
         self.dispatch()

@@ -1,0 +1,50 @@
+"""Whom to blame when a worker dies: what it ran alone, and nothing that ran beside something else.
+
+A record that was interrupted twice is suspected of killing its worker. Suspects run one at a time,
+and a further interruption only counts where no other record ran beside the suspect.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiokafka import TopicPartition
+
+from app.adapters.kafka.claims import Claim
+from app.adapters.kafka.commits import Commits, Partition
+
+_SUSPICIOUS = 2
+
+
+def suspected(claim: Claim) -> bool:
+    """Whether it was interrupted so often that it may be what kills workers."""
+    return claim.partition.offsets.tries(claim.record.offset).interrupted >= _SUSPICIOUS
+
+
+class Suspects:
+    def __init__(self, partitions: Mapping[TopicPartition, Partition], commits: Commits) -> None:
+        self._partitions = partitions
+        self._commits = commits
+        self._one_at_a_time = asyncio.Semaphore(1)
+        self.running: Claim | None = None
+
+    async def turn(self, claim: Claim) -> None:
+        """Wait while another suspect runs; to be followed by `over`."""
+        await self._one_at_a_time.acquire()
+        self.running = claim
+
+    def over(self, claim: Claim) -> None:
+        """Let the next suspect run, where this was the one that ran."""
+        if self.running is claim:
+            self.running = None
+            self._one_at_a_time.release()
+
+    async def excuse(self, suspect: Claim) -> None:
+        """Let a suspect not be blamed, where it is no longer all that runs.
+
+        Returns once that is durable: whatever is started then cannot get it blamed.
+        """
+        if sum(each.offsets.running for each in self._partitions.values()) == 1:
+            return
+        if suspect.partition.offsets.excuse(suspect.record.offset):
+            self._commits.note(suspect.partition)
+        await self._commits.covering(suspect.partition)
