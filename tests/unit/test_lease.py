@@ -254,6 +254,22 @@ async def test_what_could_not_be_announced_may_not_be_finished(
         assert not worker.presence.may_finish
 
 
+async def test_who_was_cut_off_past_its_lease_finishes_nothing_it_lost(
+    fleet: Recorder, watch: Watch
+) -> None:
+    async with Worker(fleet, watch, at_once).present() as worker:
+        fleet.away = True
+        for _ in range(10):
+            watch.seconds += 1
+            await asyncio.sleep(0.15)
+        fleet.away = False
+        await worker.presence.handing_over()
+        assert not worker.presence.may_finish
+        worker.presence.taken_over()
+        await worker.presence.handing_over()
+        assert worker.presence.may_finish
+
+
 async def test_a_lost_run_stops_before_its_lease_is_over_when_nothing_can_be_said(
     fleet: Recorder, watch: Watch
 ) -> None:

@@ -137,12 +137,12 @@ class Presence(Ownership):
             _log.warning("what runs here cannot be announced: what is lost of it will be stopped")
 
     def taken_over(self) -> None:
-        self._between = False
+        self._between = self.hands.interrupted = False
         self._taken_over_at = self._monotonic()
 
     @property
     def may_finish(self) -> bool:
-        return self.hands.leased and not self._unsaid
+        return self.hands.leased and not self.hands.interrupted and not self._unsaid
 
     async def catch_up(self, since: float | None = None) -> None:
         """Return once we know all that was said before `since`, or before our last take-over.

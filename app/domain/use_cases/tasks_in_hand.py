@@ -66,6 +66,8 @@ class TasksInHand:
         self._holds: set[Hold] = set()
         self._until = monotonic() + lease_seconds * (1 - _MARGIN)
         self._awake_at = monotonic()
+        self.interrupted = False
+        """Whether the lease was over for a while since somebody last set this to False."""
 
     def __iter__(self) -> Iterator[Hold]:
         return iter(self._holds)
@@ -109,6 +111,7 @@ class TasksInHand:
         now = self._monotonic()
         slept = self._slept(now)
         self._awake_at = now
+        self.interrupted = self.interrupted or now > self._until
         if slept:
             for hold in self._holds:
                 hold.fence()
