@@ -30,8 +30,6 @@ from app.ports.task_queue import Again
 _MOST_DOUBLINGS = 16
 _UNTIL_CANCELED = (5.0, 1.0)
 """Seconds that handlers have to stop, after the first and the second time they are told."""
-_SUSPECT = 2
-"""Interrupted so often, a record runs beside no other such one."""
 _LOOK_AGAIN = 60.0
 """Seconds after which what is held is looked at again: clocks are set, and machines sleep."""
 _CROWDED = 0.9
@@ -255,9 +253,9 @@ class Runner:
                 claim.partition.offsets.complete(claim.record.offset)
                 self._commits.note(claim.partition)
                 self._lanes.finish(claim.lane)
-        self._suspects.over(claim)
                 self._count(claim.partition, -1)
                 self._count_bytes(claim.record, claim.partition, -1)
+        self._suspects.over(claim)
         self.dispatch()
         if self._held - self._running <= (self._limits.buffer - self._limits.slots) // 2:
             self.has_room.set()
