@@ -65,6 +65,8 @@ class Claim:
     partition: Partition = field(repr=False)
     lane: Hashable
     rank: int = 0
+    urgent: bool = False
+    """Whether it came by an urgent topic."""
     tries: Tries = UNTRIED
     """With the run it is handed out for."""
     put_off: int = 0

@@ -78,6 +78,9 @@ class Lanes(Generic[Item]):
     def _next(self, ranks: int | None) -> "deque[tuple[int, Hashable]] | None":
         """The line to take from."""
         lines = self._ready if ranks is None else self._ready[:ranks]
-        if self._taken % _EVERY == _EVERY - 1:
+        if len(lines) > 1 and self._taken % _EVERY == _EVERY - 1:
             return min(filter(None, lines), key=lambda line: line[0][0], default=None)
-        return next(filter(None, lines), None)
+        for line in lines:
+            if line:
+                return line
+        return None

@@ -93,9 +93,10 @@ class Runner:
         """Take responsibility for a record; `dispatch` lets it run."""
         own = record.key if record.key is not None else record.offset
         lane = (partition.name, record.key is None, own)
-        self._count(partition, 1)
+        urgent = self._precedence.urgent(record.topic)
+        self._count(1, urgent=urgent)
         self._count_bytes(record, partition, 1)
-        claim = Claim(record, partition, lane, self._precedence.rank(record))
+        claim = Claim(record, partition, lane, self._precedence.rank(record), urgent)
         if self._hold is None:
             self._lanes.add(lane, claim)
         else:
@@ -121,7 +122,8 @@ class Runner:
     def lose(self, partition: Partition, finish: bool) -> None:
         """Forget a partition that is no longer ours; stop what runs of it, or let it `finish`."""
         self._lanes.drop(lambda claim: claim.partition is partition)
-        self._count(partition, -partition.offsets.unfinished)
+        urgent = self._precedence.urgent(partition.name.topic)
+        self._count(-partition.offsets.unfinished, urgent=urgent)
         self._held_bytes -= partition.held_bytes
         if finish:
             self._finishing |= partition.running
@@ -172,8 +174,8 @@ class Runner:
                 partition.doubted = True
         self._awake_at = now
 
-    def _count(self, partition: Partition, records: int) -> None:
-        if self._precedence.urgent(partition.name.topic):
+    def _count(self, records: int, *, urgent: bool) -> None:
+        if urgent:
             self._held_urgent += records
         else:
             self._held += records
@@ -253,7 +255,7 @@ class Runner:
                 claim.partition.offsets.complete(claim.record.offset)
                 self._commits.note(claim.partition)
                 self._lanes.finish(claim.lane)
-                self._count(claim.partition, -1)
+                self._count(-1, urgent=claim.urgent)
                 self._count_bytes(claim.record, claim.partition, -1)
         self._suspects.over(claim)
         self.dispatch()
