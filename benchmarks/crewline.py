@@ -36,7 +36,7 @@ class Crewline:
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
         self._http = httpx.AsyncClient(base_url=self.fleet.url, timeout=60, limits=limits)
         self._producer = AIOKafkaProducer(bootstrap_servers=self.fleet.kafka, acks="all")
-        consumer = AIOKafkaConsumer(
+        consumer = self._consumer = AIOKafkaConsumer(
             f"{self.fleet.prefix}.results", bootstrap_servers=self.fleet.kafka
         )
         await self._producer.start()
@@ -95,6 +95,7 @@ class Crewline:
     async def to_the_view(self, tasks: int) -> float:
         """No-op tasks a second, from the first produce until all are completed in the view."""
         before = self._completed()
+        self._consumer.pause(*self._consumer.assignment())  # the view tells, not the results
         began = time.perf_counter()
         for _ in range(tasks):
             await self._producer.send(
@@ -105,6 +106,7 @@ class Crewline:
             if time.perf_counter() - began > 120:
                 break
             await asyncio.sleep(0.05)
+        self._consumer.resume(*self._consumer.paused())
         return done / (time.perf_counter() - began)
 
     def _completed(self) -> int:

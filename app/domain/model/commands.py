@@ -1,7 +1,7 @@
 """What may be asked."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
@@ -32,11 +32,16 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
 Input = str | dict[str, JsonValue]
 
 
+def _nothing() -> Any:
+    """An empty object, made anew: pydantic would copy a given one at length for each message."""
+    return Field(default_factory=dict, json_schema_extra={"default": {}})
+
+
 class TaskBody(BaseModel):
     """What asker and worker agree on, the same over HTTP, Kafka and the command line."""
 
     input: Input
-    parameters: dict[str, JsonValue] = {}
+    parameters: dict[str, JsonValue] = _nothing()
     context_id: ContextIdField | None = None
     """The conversation this task belongs to; its tasks run one after another, in order."""
     priority: Priority = Priority.NORMAL
@@ -51,7 +56,7 @@ class TaskBody(BaseModel):
     """What it may spend on models, all its runs together; the agent may allow less."""
     runtime: RuntimeNameField | None = None
     model: ModelName | None = None
-    labels: Labels = {}
+    labels: Labels = _nothing()
 
 
 class TaskRequest(TaskBody):
