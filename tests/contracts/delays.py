@@ -126,13 +126,13 @@ class DelaysContract:
             labels={"team": "blue"},
             not_before=at(90),
             traceparent=TRACEPARENT,
-        ).model_copy(update={"earlier": Earlier(4, 2, 1)})
+        ).model_copy(update={"earlier": Earlier(4, 2, 1, at(7))})
         await waiting.delays.put(command, later(0.1))
         released = Released()
         async with releasing(waiting.queue(), released):
             await until(lambda: bool(released.commands))
         assert released.commands == [command]
-        assert released.commands[0].earlier == (4, 2, 1)
+        assert released.commands[0].earlier == Earlier(4, 2, 1, at(7))
         assert released.commands[0].traceparent == TRACEPARENT
 
     async def test_what_waits_survives_a_queue_and_what_was_released_does_not_come_again(

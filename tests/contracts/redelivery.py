@@ -13,7 +13,7 @@ from tests.builders import TRACEPARENT, at, submitted, task_id
 ReadCommand = Callable[[], Awaitable[SubmitTask]]
 """The first command that was sent, as its worker reads it."""
 
-AGAIN = Earlier(attempts=2, failures=0, redrives=1)
+AGAIN = Earlier(attempts=2, failures=0, redrives=1, redriven_at=at(30))
 
 
 def origin_of_task(**changes: object) -> Origin:

@@ -23,8 +23,8 @@ from app.domain.model.events import (
 )
 from app.domain.model.lifecycle import Reason
 from app.domain.model.retries import RetryPolicy
-from app.ports.agent_runtime import RunContext, TaskInput
-from app.ports.task_queue import Again
+from app.ports.agent_runtime import RunContext, RunStopped, TaskInput
+from app.ports.task_queue import Again, Delivery
 from tests.builders import at, canceling, submitted, task_id
 from tests.unit.test_run_task import Worker, answer, delivered, worker
 
@@ -91,7 +91,7 @@ async def test_a_long_wait_is_left_to_the_delays_and_counts_on_there() -> None:
     await at_work.handle(delivered(submitted("t-1"), attempt=4, failures=1))
     (waiting,) = at_work.delays.waiting
     assert waiting.id == task_id("t-1")
-    assert waiting.earlier == (4, 2, 0)
+    assert waiting.earlier == Earlier(4, 2, 0)
     assert isinstance(at_work.events[-1], TaskRetryScheduled)
     assert at_work.events[-1].not_before == at(60 + 120)
 
@@ -140,17 +140,46 @@ async def test_a_task_sent_back_a_moment_too_early_is_not_sent_to_and_fro() -> N
     assert at_work.delays.until_due() == 0.5
 
 
-async def test_what_the_delays_have_no_room_for_is_held_however_long() -> None:
-    class Full(MemoryDelays):
-        async def put(self, command: SubmitTask, not_before: datetime) -> None:
-            raise PayloadTooLarge("the message is larger than the broker takes")
+class Full(MemoryDelays):
+    async def put(self, command: SubmitTask, not_before: datetime) -> None:
+        raise PayloadTooLarge("the message is larger than the broker takes")
 
+
+async def test_what_the_delays_have_no_room_for_is_held_however_long() -> None:
     at_work = failing(retry_after=120)
     at_work.handle = replace(at_work.handle, delays=Full(at_work.clock.now))
     with pytest.raises(Again) as again:
         await at_work.handle(delivered(submitted("t-1")))
     assert again.value.seconds == 120
     assert isinstance(at_work.events[-1], TaskRetryScheduled)
+
+
+async def test_a_task_before_its_time_that_the_delays_have_no_room_for_is_held_too() -> None:
+    at_work = worker(answer)
+    at_work.handle = replace(at_work.handle, delays=Full(at_work.clock.now))
+    with pytest.raises(Again) as again:
+        await at_work.handle(delivered(submitted("t-1", not_before=at(90))))
+    assert (again.value.seconds, again.value.counted) == (30, False)
+    assert at_work.events == []
+    assert again.value.sooner is not None
+    at_work.handle.cancellations.note(canceling("t-1"))
+    assert again.value.sooner.is_set()
+
+
+async def test_a_run_that_lost_its_task_neither_buries_nor_delays_it() -> None:
+    for failures, retry_after in ((2, None), (0, 120.0)):
+        at_work = failing(retry_after)
+        lost = delivered(submitted("t-1"), failures=failures)
+
+        async def fail(task: TaskInput, context: RunContext, lost: Delivery = lost) -> Result:
+            lost.over = lambda: True
+            raise RunFailed(FLAKY.code, FLAKY.message, retryable=True, retry_after=120)
+
+        at_work.runtime.work = fail
+        with pytest.raises(RunStopped):
+            await at_work.handle(lost)
+        assert at_work.letters.letters == []
+        assert at_work.delays.waiting == []
 
 
 async def test_how_long_a_worker_holds_a_task_and_when_it_gives_one_up_are_settings() -> None:
@@ -206,10 +235,22 @@ async def test_a_cancel_cuts_the_wait_for_the_next_run_short() -> None:
 async def test_a_redriven_task_is_not_stopped_by_a_cancel_of_its_former_life() -> None:
     at_work = worker(answer)
     at_work.handle.cancellations.note(canceling("t-1", after=-5))
-    again = submitted("t-1").model_copy(update={"earlier": Earlier(3, 0, redrives=1)})
+    again = submitted("t-1").model_copy(update={"earlier": Earlier(3, 0, 1, at(0))})
     await at_work.handle(delivered(again, attempt=4))
     assert isinstance(at_work.events[-1], TaskCompleted)
     at_work.handle.cancellations.note(canceling("t-1", after=5))
-    further = submitted("t-1").model_copy(update={"earlier": Earlier(4, 0, redrives=2)})
+    further = submitted("t-1").model_copy(update={"earlier": Earlier(4, 0, 2, at(0))})
     await at_work.handle(delivered(further, attempt=5))
+    assert isinstance(at_work.events[-1], TaskCanceled)
+
+
+async def test_a_cancel_of_a_redriven_task_that_waits_counts_when_it_is_released() -> None:
+    at_work = failing(retry_after=120)
+    again = submitted("t-1").model_copy(update={"earlier": Earlier(3, 0, 1, at(0))})
+    await at_work.handle(delivered(again, attempt=4))
+    (waiting,) = at_work.delays.waiting
+    at_work.handle.cancellations.note(canceling("t-1", after=5))
+    released = delivered(waiting, attempt=5)
+    released.origin = released.origin.model_copy(update={"timestamp": at(600)})
+    await at_work.handle(released)
     assert isinstance(at_work.events[-1], TaskCanceled)

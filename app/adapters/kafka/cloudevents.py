@@ -7,7 +7,7 @@ times as long per message, which is felt where tens of thousands pass in a secon
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
@@ -15,11 +15,17 @@ from urllib.parse import quote
 
 from pydantic_core import from_json
 
+from app.domain.model.commands import NOTHING_EARLIER, Earlier
+from app.domain.model.messages import rfc3339
+
 Headers = Sequence[tuple[str, bytes]]
 Body = dict[str, Any]
 
 TYPE_PREFIX = "crewline."
-EARLIER = ("crewline-attempts", "crewline-failures", "crewline-redrives")
+_COUNTS = ("crewline-attempts", "crewline-failures", "crewline-redrives")
+_REDRIVEN_AT = "crewline-redriven-at"
+EARLIER = (*_COUNTS, _REDRIVEN_AT)
+"""The headers that say what became of a task before."""
 _PORTABLE = frozenset({str, int, bool, type(None), datetime})
 _DEEPEST = 64
 """Levels of arrays and objects, as over HTTP."""
@@ -60,8 +66,7 @@ class Attributes(NamedTuple):
     time: str | None = None
     traceparent: str | None = None
     content_type: str = "application/json"
-    earlier: tuple[int, int, int] = (0, 0, 0)
-    """What `crewline-attempts`, `crewline-failures` and `crewline-redrives` say."""
+    earlier: Earlier = NOTHING_EARLIER
 
     @property
     def structured(self) -> bool:
@@ -90,10 +95,13 @@ def write_headers(attributes: Attributes, event_id: str, source: str) -> list[tu
     return headers
 
 
-def write_earlier(earlier: tuple[int, int, int]) -> list[tuple[str, bytes]]:
+def write_earlier(earlier: Earlier) -> list[tuple[str, bytes]]:
     """The headers that say what became of a task before."""
-    told = zip(EARLIER, earlier, strict=True)
-    return [(name, str(number).encode()) for name, number in told]
+    counts = zip(_COUNTS, (earlier.attempts, earlier.failures, earlier.redrives), strict=True)
+    headers = [(name, str(number).encode()) for name, number in counts]
+    if earlier.redriven_at is not None:
+        headers.append((_REDRIVEN_AT, rfc3339(earlier.redriven_at).encode()))
+    return headers
 
 
 def source_of_worker(worker_id: str) -> str:
@@ -113,7 +121,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
         _text(found.get("ce_time")),
         _trace_context(_text(found.get("traceparent"))),
         content_type.lower() if content_type else "application/json",
-        _earlier(found) if EARLIER[0] in found else (0, 0, 0),
+        _earlier(found) if _COUNTS[0] in found else NOTHING_EARLIER,
     )
 
 
@@ -161,14 +169,22 @@ def _object(value: bytes) -> Body:
     return body
 
 
-def _earlier(found: Mapping[str, bytes | None]) -> tuple[int, int, int]:
-    attempts, failures, redrives = (_count(found.get(name)) for name in EARLIER)
-    return attempts, failures, redrives
+def _earlier(found: Mapping[str, bytes | None]) -> Earlier:
+    attempts, failures, redrives = (_count(found.get(name)) for name in _COUNTS)
+    return Earlier(attempts, failures, redrives, read_time(_text(found.get(_REDRIVEN_AT))))
 
 
 def _count(value: bytes | None) -> int:
     """A small number; whoever writes to the topic may have written anything."""
     return int(value) if value and len(value) <= 6 and value.isdigit() else 0
+
+
+def read_time(text: str | None) -> datetime | None:
+    """A time as headers write it; None where there is none, or it cannot be read."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _text(value: bytes | None) -> str | None:

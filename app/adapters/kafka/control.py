@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 
-from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.notices import read_control
 from app.adapters.kafka.topics import Topics
 from app.adapters.kafka.whole_topic import WholeTopic
 from app.domain.model.commands import CancelTask
@@ -18,14 +18,13 @@ _log = logging.getLogger(__name__)
 class KafkaControl(Control):
     def __init__(self, connection: KafkaConnection, topics: Topics) -> None:
         self._topic = WholeTopic(connection, topics.control)
-        self._codec = Codec(topics)
 
     async def listen(self, hear: Callable[[CancelTask], None]) -> None:
         batches = self._topic.batches()
         async with aclosing(batches):  # type: ignore[type-var]  # so that its consumer ends too
             async for records in batches:
                 for record in records:
-                    message = self._codec.control(record)
+                    message = read_control(record)
                     if isinstance(message, Undecodable):
                         where = record.topic, record.offset
                         _log.warning("passed over %s@%d: %s", *where, message.detail)

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from app.adapters.kafka.cloudevents import Record
-from app.adapters.kafka.codec import Codec, origin_of
+from app.adapters.kafka.codec import origin_of
 from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.notices import read_settlement
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
@@ -105,11 +106,11 @@ def read_dead_letter(record: Record) -> DeadLetter | None:
         return None
 
 
-def read_lying(record: Record, codec: Codec) -> DeadLetter | Message | Undecodable | None:
+def read_lying(record: Record) -> DeadLetter | Message | Undecodable | None:
     """What a record of the dead letters' topic is: a letter, or what was done about one."""
     if any(name == _FIRST for name, _ in record.headers):
         return read_dead_letter(record) or Undecodable("its reason cannot be read")
-    return codec.settlement(record)
+    return read_settlement(record)
 
 
 def _why(letter: DeadLetter) -> list[tuple[str, bytes]]:

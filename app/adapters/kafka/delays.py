@@ -1,8 +1,8 @@
 """Delayed commands on Kafka: one topic of commands, each with the time it waits for."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-from app.adapters.kafka.cloudevents import Record
+from app.adapters.kafka.cloudevents import Record, read_time
 from app.adapters.kafka.codec import encode
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
@@ -29,8 +29,5 @@ def not_before_of(record: Record) -> datetime | None:
     """The time a record waits for; None where it does not say."""
     for name, value in record.headers:
         if name == _NOT_BEFORE:
-            try:
-                return datetime.fromisoformat((value or b"").decode()).astimezone(UTC)
-            except (ValueError, OverflowError):
-                return None
+            return read_time((value or b"").decode("utf-8", "replace"))
     return None

@@ -145,7 +145,7 @@ class KafkaEventFeed(EventFeed):
         for name, batch in records.items():
             shard, dead = Shard(*name), name.topic == self._topics.dead_letters
             for record in batch:
-                message = read_lying(record, self._codec) if dead else self._codec.any(record)
+                message = read_lying(record) if dead else self._codec.any(record)
                 if isinstance(message, Undecodable):
                     failures.append(f"{name.topic}/{name.partition}@{record.offset}")
                 elif message is not None:

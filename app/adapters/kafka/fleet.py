@@ -4,8 +4,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from app.adapters.kafka.codec import Codec, encode
+from app.adapters.kafka.codec import encode
 from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.notices import read_heartbeat
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
 from app.adapters.kafka.whole_topic import WholeTopic
@@ -34,7 +35,6 @@ class KafkaHeartbeats(Heartbeats):
 class KafkaFleetFeed(FleetFeed):
     def __init__(self, connection: KafkaConnection, topics: Topics) -> None:
         self._topic = WholeTopic(connection, topics.workers)
-        self._codec = Codec(topics)
 
     async def heard(self) -> AsyncIterator[Heard]:
         batches = self._topic.batches()
@@ -46,7 +46,7 @@ class KafkaFleetFeed(FleetFeed):
                         worker_id = (record.key or b"").decode("utf-8", "replace")
                         yield Heard(Gone(WorkerId(worker_id)), live)
                         continue
-                    word = self._codec.heartbeat(record)
+                    word = read_heartbeat(record)
                     if isinstance(word, WorkerHeartbeat):
                         yield Heard(word, live)
                     elif isinstance(word, Undecodable):

@@ -79,6 +79,8 @@ class Earlier(NamedTuple):
     """Those of them that count against the agent's retry policy."""
     redrives: int = 0
     """How often it came back from the dead letters."""
+    redriven_at: datetime | None = None
+    """When it last did: what was asked of the task before that is asked no longer."""
 
 
 NOTHING_EARLIER = Earlier()

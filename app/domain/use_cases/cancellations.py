@@ -49,10 +49,10 @@ class Cancellations:
                 event.set()
         return event
 
-    def outlived(self, task_id: TaskId, sent_again_at: datetime) -> None:
+    def outlived(self, task_id: TaskId, redriven_at: datetime) -> None:
         """The task was redriven: what was asked before that is no longer asked."""
         asked = self._asked.get(task_id)
-        if asked is not None and asked.at < sent_again_at:
+        if asked is not None and asked.at < redriven_at:
             del self._asked[task_id]
 
     def forget(self, task_id: TaskId) -> None:

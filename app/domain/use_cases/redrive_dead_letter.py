@@ -77,11 +77,11 @@ class RedriveDeadLetter:
             edited = None if value is None else edited_command(letter, value, self.catalog)
             task_id = edited.id if edited else letter.task_id
             task = await self._ended(letter)
-            trace = await self._trace(letter, task)
+            trace, now = await self._trace(letter, task), self.clock.now()
             if task is not None and task.state.terminal and task.attempt == letter.attempts:
                 await self.log.publish(self._reopening(task, letter, trace))
             if task is None or task.attempt <= letter.attempts:
-                earlier = Earlier(letter.attempts, 0, letter.redrives + 1)
+                earlier = Earlier(letter.attempts, 0, letter.redrives + 1, now)
                 resent = Resent(task_id, earlier, trace, edited)
                 await self.redelivery.send(letter.origin, resent)
             return await self._settle(letter, by, task_id, edited=edited is not None)

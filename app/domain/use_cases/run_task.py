@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
-from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime
+from app.domain.model.errors import InvalidInput, PayloadTooLarge, UnknownAgent, UnknownRuntime
 from app.domain.model.events import TaskCanceled, TaskError, TaskRejected, TaskStarted
 from app.domain.model.ids import RuntimeName, TaskId, WorkerId, minted_at
 from app.domain.model.lifecycle import Reason
@@ -128,17 +128,20 @@ class RunTaskHandler:
             over=delivery.over,
             spending=self.spending,
         )
-        if command.earlier.redrives:
-            self.cancellations.outlived(command.id, delivery.origin.timestamp)
+        if redriven_at := command.earlier.redriven_at:
+            self.cancellations.outlived(command.id, redriven_at)
         cancel = self.cancellations.awaited(command.id)
-        wait = None
+        again = None
         if not await self._turned_away(delivery, command, run):
-            wait = await self._attempt(delivery, command, run, cancel)
+            if command.not_before is not None and command.not_before > self.clock.now():
+                again = await self._delay(command, command.not_before, cancel)
+            elif (wait := await self._attempt(delivery, command, run, cancel)) is not None:
+                again = Again(wait, sooner=cancel)
         await run.acknowledged()
-        return run.ended, None if wait is None else Again(wait, sooner=cancel)
+        return run.ended, again
 
     async def _turned_away(self, delivery: Delivery, command: SubmitTask, run: Run) -> bool:
-        """Whether the task shall not run, now or ever; whoever waits for it has been told."""
+        """Whether the task shall never run; whoever waits for it has been told."""
         now = self.clock.now()
         if canceled := self.cancellations.asked(command.id):
             await run.tell(TaskCanceled, message=canceled.reason)
@@ -147,13 +150,22 @@ class RunTaskHandler:
         elif command.expires_at is not None and command.expires_at <= now:
             late = TaskError(code="expired", message="it was not started before it expired")
             await run.tell(TaskRejected, error=late, reason=Reason.EXPIRED)
-        elif command.not_before is not None and command.not_before > now:
-            # not at once: their clock may be ahead of ours, and would send it back again and again
-            soonest = now + _SHORTEST_DELAY
-            await self.delays.put(command, max(command.not_before, soonest))
         else:
             return False
         return True
+
+    async def _delay(
+        self, command: SubmitTask, not_before: datetime, cancel: asyncio.Event
+    ) -> Again | None:
+        """Leave it to the delays; what has no room for the time beside it waits here."""
+        now = self.clock.now()
+        # not at once: their clock may be ahead of ours, and would send it back again and again
+        soonest = now + _SHORTEST_DELAY
+        try:
+            await self.delays.put(command, max(not_before, soonest))
+        except PayloadTooLarge:
+            return Again((not_before - now).total_seconds(), cancel, counted=False)
+        return None
 
     async def _attempt(
         self, delivery: Delivery, command: SubmitTask, run: Run, cancel: asyncio.Event

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from app.domain.model.agents import Agent
-from app.domain.model.commands import Earlier, SubmitTask
+from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import (
@@ -19,6 +19,7 @@ from app.domain.model.ids import AgentName, TaskId
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.run_attempt import Canceled, Failed, Outcome, failed
 from app.domain.use_cases.run_context import Run
+from app.ports.agent_runtime import RunStopped, StopReason
 from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
@@ -59,7 +60,8 @@ class SettleAttempt:
     async def bury(
         self, delivery: Delivery, reason: DeadLetterReason, detail: str, task_id: TaskId | None
     ) -> None:
-        """Set the delivery's message aside with a reason."""
+        """Set the delivery's message aside with a reason; raise `RunStopped` as `tell` does."""
+        _refuse_if_over(delivery)
         agent, earlier = delivery.content.agent, delivery.content.earlier
         letter = DeadLetter(
             origin=delivery.origin,
@@ -103,7 +105,8 @@ class SettleAttempt:
         self, delivery: Delivery, command: SubmitTask, failures: int, not_before: datetime
     ) -> bool:
         """Whether the delays have it now: they have no room to note the time beside the largest."""
-        earlier = Earlier(delivery.attempt, failures, command.earlier.redrives)
+        _refuse_if_over(delivery)
+        earlier = command.earlier._replace(attempts=delivery.attempt, failures=failures)
         try:
             await self.delays.put(command.model_copy(update={"earlier": earlier}), not_before)
         except PayloadTooLarge:
@@ -119,3 +122,9 @@ class SettleAttempt:
         if letter:
             await self.bury(delivery, letter, failure.error.message, run.task_id)
         await run.tell(TaskFailed, error=failure.error, reason=reason, usage=run.usage)
+
+
+def _refuse_if_over(delivery: Delivery) -> None:
+    """Where another worker may run the task by now, this one has nothing to say of it."""
+    if delivery.over():
+        raise RunStopped(StopReason.LOST)
