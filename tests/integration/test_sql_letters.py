@@ -33,7 +33,12 @@ class SqlLetters(LetterStoreContract):
         self, views: LetterViews, database: Database
     ) -> None:
         strange = letter(origin=letter().origin.model_copy(update={"value": NOT_TEXT}))
-        told: list[DeadLetter | Settlement] = [strange, letter(8), redriven(letter(8)), discarded(letter())]
+        told: list[DeadLetter | Settlement] = [
+            strange,
+            letter(8),
+            redriven(letter(8)),
+            discarded(letter()),
+        ]
         dumps = []
         for order in permutations(told):
             await views.writer.clear()
