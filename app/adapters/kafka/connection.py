@@ -77,6 +77,14 @@ class KafkaConnection:
             "metadata_max_age_ms": 5_000 if self.embedded else 30_000,
         }
 
+    def busy_consumer_settings(self) -> Settings:
+        """For many partitions of which some are full and some empty.
+
+        A fetch that waits for the empty ones keeps a full one back that has been read to its end.
+        """
+        settings = self.consumer_settings()
+        return settings | {"fetch_max_wait_ms": min(settings["fetch_max_wait_ms"], 100)}
+
     def admin_settings(self) -> Settings:
         """A client that looks at topics and changes them."""
         return self._common()

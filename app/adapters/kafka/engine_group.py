@@ -18,7 +18,6 @@ from app.ports.event_log import LogUnavailable
 from app.ports.task_queue import Ownership
 
 _TO_ANSWER = 2.0
-_LONGEST_FETCH_MS = 100
 
 
 class EngineGroup:
@@ -56,11 +55,8 @@ class EngineGroup:
     async def run(self, handler: Handler) -> None:
         """Run the handler for each record until `stop`; raise `LogUnavailable` where none come."""
         admin = AIOKafkaAdminClient(**self._connection.admin_settings())
-        settings = self._connection.consumer_settings()
-        # a fetch that waits for empty partitions keeps one back that has been read to its end
-        settings["fetch_max_wait_ms"] = min(settings["fetch_max_wait_ms"], _LONGEST_FETCH_MS)
         consumer = AIOKafkaConsumer(
-            **settings,
+            **self._connection.busy_consumer_settings(),
             group_id=self._group,
             group_instance_id=self._worker_id,
             partition_assignment_strategy=[assignor_of(self._worker_id)],

@@ -186,7 +186,7 @@ class KafkaEventFeed(EventFeed):
     def _settings(self) -> Settings:
         # new agents' topics are noticed when the metadata is read again
         fresh = min(10_000, self._connection.consumer_settings()["metadata_max_age_ms"])
-        settings = self._connection.consumer_settings() | {"metadata_max_age_ms": fresh}
+        settings = self._connection.busy_consumer_settings() | {"metadata_max_age_ms": fresh}
         return settings | ({"group_instance_id": self._member} if self._member else {})
 
     def forget(self, partitions: Collection[TopicPartition]) -> None:
