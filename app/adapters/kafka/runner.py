@@ -24,7 +24,7 @@ from app.adapters.kafka.claims import (
 )
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.lanes import Lanes
-from app.adapters.kafka.suspects import Suspects, suspected
+from app.adapters.kafka.suspects import Suspects
 from app.ports.task_queue import Again
 
 _MOST_DOUBLINGS = 16
@@ -117,7 +117,8 @@ class Runner:
             claim = self._lanes.take(self._precedence.urgent_ranks if full else None)
             if claim is None:
                 return
-            self._start(claim)
+            if self._suspects.may_run(claim):
+                self._start(claim)
 
     def lose(self, partition: Partition, finish: bool) -> None:
         """Forget a partition that is no longer ours; stop what runs of it, or let it `finish`."""
@@ -223,8 +224,6 @@ class Runner:
 
     async def _work(self, claim: Claim) -> None:
         offsets, offset = claim.partition.offsets, claim.record.offset
-        if suspected(claim):
-            await self._suspects.turn(claim)
         if claim.lost.is_set():
             return
         claim.tries = offsets.start(offset)
@@ -257,7 +256,8 @@ class Runner:
                 self._lanes.finish(claim.lane)
                 self._count(-1, urgent=claim.urgent)
                 self._count_bytes(claim.record, claim.partition, -1)
-        self._suspects.over(claim)
+        if following := self._suspects.over(claim):
+            self._lanes.retry(following.lane)
         self.dispatch()
         if self._held - self._running <= (self._limits.buffer - self._limits.slots) // 2:
             self.has_room.set()

@@ -1,10 +1,11 @@
 """Whom to blame when a worker dies: what it ran alone, and nothing that ran beside something else.
 
 A record that was interrupted twice is suspected of killing its worker. Suspects run one at a time,
-and a further interruption only counts where no other record ran beside the suspect.
+the others wait without a slot; a further interruption only counts where no other record ran beside
+the suspect.
 """
 
-import asyncio
+from collections import deque
 from collections.abc import Mapping
 
 from aiokafka import TopicPartition
@@ -24,19 +25,29 @@ class Suspects:
     def __init__(self, partitions: Mapping[TopicPartition, Partition], commits: Commits) -> None:
         self._partitions = partitions
         self._commits = commits
-        self._one_at_a_time = asyncio.Semaphore(1)
+        self._waiting: deque[Claim] = deque()
         self.running: Claim | None = None
 
-    async def turn(self, claim: Claim) -> None:
-        """Wait while another suspect runs; to be followed by `over`."""
-        await self._one_at_a_time.acquire()
+    def may_run(self, claim: Claim) -> bool:
+        """Whether it may begin now, to be followed by `over`; else that will name it some day."""
+        if not suspected(claim):
+            return True
+        if self.running is not None:
+            self._waiting.append(claim)
+            return False
         self.running = claim
+        return True
 
-    def over(self, claim: Claim) -> None:
-        """Let the next suspect run, where this was the one that ran."""
-        if self.running is claim:
-            self.running = None
-            self._one_at_a_time.release()
+    def over(self, claim: Claim) -> Claim | None:
+        """The next suspect, where this was the one that ran."""
+        if self.running is not claim:
+            return None
+        self.running = None
+        while self._waiting:
+            following = self._waiting.popleft()
+            if not following.lost.is_set():
+                return following
+        return None
 
     async def excuse(self, suspect: Claim) -> None:
         """Let a suspect not be blamed, where it is no longer all that runs.
