@@ -183,7 +183,7 @@ class Presence(Ownership):
             ours
             and ours.heartbeat.instance != self.profile.instance
             and ours.heartbeat.started_at > self.profile.started_at
-            and len(self.hands)
+            and not all(hold.fenced for hold in self.hands)
         ):
             _log.error("another worker goes by our name: what runs here is stopped")
             for hold in self.hands:
