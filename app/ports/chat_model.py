@@ -100,10 +100,17 @@ class ModelFailed(PlatformError):
     code = "model-failed"
 
     def __init__(
-        self, message: str, *, status: int | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        asked: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
+        self.asked = asked
+        """False where we kept the call back: the provider has not heard of it."""
         self.retry_after = retry_after
         """Seconds the provider asked us to wait, where it did."""
 

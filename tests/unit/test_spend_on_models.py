@@ -172,6 +172,19 @@ async def test_a_call_that_was_not_answered_costs_no_tokens(
     assert await desk.spent() == Spend(0, 1, 0)
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [ModelRateLimited("our limit", asked=False), ModelUnreachable("our breaker", asked=False)],
+    ids=str,
+)
+async def test_a_call_that_we_kept_back_costs_nothing(desk: Desk, failure: ModelFailed) -> None:
+    desk.models.script = [failure, *desk.models.script]
+    with pytest.raises(type(failure)):
+        await desk.within(command(Budget(model_calls=1))).ask(MINI, QUESTION)
+    assert await desk.spent() == Spend()
+    await desk.within(command(Budget(model_calls=1))).ask(MINI, QUESTION)
+
+
 @pytest.mark.parametrize("failure", [EmptyAnswer("empty"), UnreadableAnswer("prose")], ids=str)
 async def test_an_answer_nobody_can_use_stays_booked_as_estimated(
     desk: Desk, failure: ModelFailed

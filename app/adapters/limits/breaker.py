@@ -48,6 +48,7 @@ class CircuitBreaker:
                 f"{self._provider} has failed {self._failures} times in a row and is not asked "
                 f"for another {left:.1f} s",
                 retry_after=left,
+                asked=False,
             )
 
     @contextmanager

@@ -117,6 +117,7 @@ class LimitedChatModels(ChatModels):
                 f"{provider} is asked no faster than its limits, and its turn would come in "
                 f"{wait:.0f} s only",
                 retry_after=wait,
+                asked=False,
             )
         if wait > 0:
             await self._sleep(wait)

@@ -109,7 +109,10 @@ class BudgetedModels(ChatModels):
         try:
             answer = await self.models.ask(model, request, heard.take if on_text else None)
         except ModelFailed as failure:
-            if not heard.something and not isinstance(failure, EmptyAnswer | UnreadableAnswer):
+            if not failure.asked:
+                self.refused()
+                await self.spending.ledger.settle(reservation, Spend())
+            elif not heard.something and not isinstance(failure, EmptyAnswer | UnreadableAnswer):
                 await self.spending.ledger.settle(reservation, Spend(model_calls=1))
             raise  # what was answered in part, or cut off, stays booked as estimated
         await self.spending.ledger.settle(reservation, self.spending.cost(model, answer))
