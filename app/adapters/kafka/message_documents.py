@@ -6,7 +6,7 @@ from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
 from app.adapters.kafka.cloudevents import TYPE_PREFIX
-from app.domain.model.commands import CancelTask, SubmitTask
+from app.domain.model.commands import CancelTask, Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.messages import Message
 from app.domain.model.vocabulary import MESSAGES
@@ -54,6 +54,7 @@ def schemas() -> Json:
         ref_template="#/components/schemas/{model}",
     )
     found: Json = definitions["$defs"]
+    del found[Earlier.__name__]  # in headers, and nothing refers to it
     for message in MESSAGES.values():
         _in_the_body(found[message.__name__])
     submit = found[SubmitTask.__name__]
