@@ -19,6 +19,7 @@ from app.domain.model.events import (
     TaskFailed,
     TaskInputRequired,
     TaskProgressed,
+    TaskRedriven,
     TaskRejected,
     TaskRetryScheduled,
     TaskStarted,
@@ -262,6 +263,17 @@ def rejected(
 ) -> TaskRejected:
     event = _event(name, attempt, sequence, told, after=4)
     return TaskRejected(error=TaskError(code=code, message="not run"), reason=reason, **event)
+
+
+def redriven(
+    name: str = "t-1",
+    attempt: int = 1,
+    sequence: int = 3,
+    *,
+    redrives: int = 1,
+    **told: Unpack[Told],
+) -> TaskRedriven:
+    return TaskRedriven(redrives=redrives, **_event(name, attempt, sequence, told, after=5))
 
 
 def stepped(

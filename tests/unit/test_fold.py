@@ -1,7 +1,7 @@
 """Whatever workers report, in whatever order it is heard, people see one consistent task."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +14,12 @@ from tests.builders import (
     TRACEPARENT,
     at,
     canceled,
+    canceling,
     completed,
     failed,
     input_required,
     progressed,
+    redriven,
     rejected,
     retry_scheduled,
     started,
@@ -172,3 +174,33 @@ def test_an_answered_question_is_no_longer_asked() -> None:
     assert describe(None, asked).input_request is not None
     answered = describe(None, fold(asked, progressed(sequence=3), 2))
     assert (answered.state, answered.input_request) == (TaskState.WORKING, None)
+
+
+LIFE: list[ResultEvent] = [
+    started(attempt=1, sequence=1),
+    failed(attempt=1, sequence=2, reason=Reason.DEAD_LETTERED),
+    redriven(attempt=1, sequence=3, after=60),
+    started(attempt=2, sequence=1, after=61),
+    completed(attempt=2, sequence=2, after=62),
+]
+
+
+def test_a_redriven_task_is_open_again_and_ends_anew_in_whatever_order_it_is_heard() -> None:
+    log = list(zip(LIFE, range(5), strict=True))
+    states = [describe(None, progress).state for progress in stages(log) if progress]
+    assert states == [
+        TaskState.WORKING,
+        TaskState.FAILED,
+        TaskState.SUBMITTED,
+        TaskState.WORKING,
+        TaskState.COMPLETED,
+    ]
+    whole = folded(log)
+    assert all(folded(list(heard)) == whole for heard in permutations(log))
+    assert [each.state for each in describe(None, whole).attempts] == ["failed", "completed"]
+
+
+def test_a_cancel_of_its_former_life_does_not_show_on_a_redriven_task() -> None:
+    reopened = folded(list(zip(LIFE[:4], range(4), strict=True)))
+    assert describe(None, reopened, canceling(after=30)).reason is None
+    assert describe(None, reopened, canceling(after=90)).reason is Reason.CANCELING

@@ -254,3 +254,14 @@ async def test_a_cancel_of_a_redriven_task_that_waits_counts_when_it_is_released
     released.origin = released.origin.model_copy(update={"timestamp": at(600)})
     await at_work.handle(released)
     assert isinstance(at_work.events[-1], TaskCanceled)
+
+
+async def test_a_task_that_was_started_in_time_does_not_expire_between_its_runs() -> None:
+    at_work = failing()
+    late = submitted("t-1", expires_at=at(61))
+    with pytest.raises(Again):
+        await at_work.handle(delivered(late))
+    at_work.runtime.work = answer
+    at_work.clock.advance(30)
+    await at_work.handle(delivered(late, attempt=2, failures=1))
+    assert isinstance(at_work.events[-1], TaskCompleted)

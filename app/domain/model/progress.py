@@ -98,6 +98,8 @@ class Progress:
     attempts: dict[int, Attempt]
     reopened: int = 0
     """The task came back from the dead letters after this attempt: endings up to it are past."""
+    reopened_at: Timestamp | None = None
+    """When that was: what was asked of the task before is past as well."""
 
     @property
     def ending(self) -> Ending | None:
@@ -121,7 +123,8 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
     Where two events claim the same place, the one that stands first in the log has it.
     """
     attempt = _with(progress.attempts.get(event.attempt) if progress else None, event, offset)
-    reopened = event.attempt if isinstance(event, TaskRedriven) else 0
+    redriven = isinstance(event, TaskRedriven)
+    reopened, reopened_at = (event.attempt, event.at) if redriven else (0, None)
     if progress is None:
         return Progress(
             task_id=event.task_id,
@@ -131,6 +134,7 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
             trace_id=trace_id_of(event.traceparent),
             attempts={event.attempt: attempt},
             reopened=reopened,
+            reopened_at=reopened_at,
         )
     attempts = {**progress.attempts, event.attempt: attempt}
     first = offset < progress.first_offset
@@ -142,6 +146,7 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
         trace_id=trace_id_of(event.traceparent) if first else progress.trace_id,
         attempts=dict(sorted(attempts.items())),
         reopened=max(progress.reopened, reopened),
+        reopened_at=max(filter(None, (progress.reopened_at, reopened_at)), default=None),
     )
 
 

@@ -69,7 +69,9 @@ def describe(
     Until it has ended, a task somebody wants to be canceled says so.
     """
     task = _described(command, progress)
-    return task if cancel is None else canceling(task, cancel)
+    if cancel is None or _outlived(progress, cancel):
+        return task
+    return canceling(task, cancel)
 
 
 def canceling(task: Task, cancel: CancelTask) -> Task:
@@ -78,6 +80,12 @@ def canceling(task: Task, cancel: CancelTask) -> Task:
         return task
     updated_at = max(task.updated_at, cancel.at)
     return task.model_copy(update={"reason": Reason.CANCELING, "updated_at": updated_at})
+
+
+def _outlived(progress: Progress | None, cancel: CancelTask) -> bool:
+    """Whether the task was redriven since then."""
+    reopened_at = progress.reopened_at if progress else None
+    return reopened_at is not None and cancel.at < reopened_at
 
 
 def _described(command: SubmitTask | None, progress: Progress | None) -> Task:

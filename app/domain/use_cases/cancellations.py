@@ -54,6 +54,7 @@ class Cancellations:
         asked = self._asked.get(task_id)
         if asked is not None and asked.at < redriven_at:
             del self._asked[task_id]
+            self.forget(task_id)
 
     def forget(self, task_id: TaskId) -> None:
         """Nobody here waits any longer for this task to be stopped."""

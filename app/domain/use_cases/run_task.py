@@ -147,7 +147,7 @@ class RunTaskHandler:
             await run.tell(TaskCanceled, message=canceled.reason)
         elif delivery.interrupted >= self.poison_after:
             await self._refusing.give_up(delivery, run)
-        elif command.expires_at is not None and command.expires_at <= now:
+        elif command.expires_at is not None and command.expires_at <= now and _first(delivery):
             late = TaskError(code="expired", message="it was not started before it expired")
             await run.tell(TaskRejected, error=late, reason=Reason.EXPIRED)
         else:
@@ -184,3 +184,9 @@ class RunTaskHandler:
         if isinstance(outcome, Canceled) and (asked := self.cancellations.asked(command.id)):
             outcome = Canceled(asked.reason)
         return await self._settle(delivery, command, agent, run, outcome)
+
+
+def _first(delivery: Delivery) -> bool:
+    """Whether the task has not been started, since it was submitted or redriven."""
+    earlier = delivery.content.earlier
+    return delivery.attempt == earlier.attempts + 1 and not delivery.failures
