@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
 from app.entrypoints.settings import Settings
 from app.ports.delays import DelayQueue
-from app.ports.event_log import EventFeed
+from app.ports.event_log import EventFeed, LogUnavailable
 from app.ports.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ async def gateway(
     async with broker.log() as log, broker.backlogs(settings.worker.group) as backlogs:
         admission = Admission(backlogs, clock, settings.gateway.max_backlog)
         observed_log, follow = observed.log(log, broker), followed(broker, log)
+        loops: dict[str, asyncio.Task[None]] = {}
         app = create_app(
             GatewayServices(
                 submit=SubmitTaskHandler(
@@ -81,7 +83,11 @@ async def gateway(
                 store=store.status,
                 catalog=catalog,
                 version=VERSION,
-                readiness={"broker": log.ping, "store": store.status.ping},
+                readiness={
+                    "broker": log.ping,
+                    "store": store.status.ping,
+                    "listeners": partial(_all_alive, loops),
+                },
                 limits=GatewayLimits(
                     max_body_bytes=settings.gateway.max_body_bytes,
                     max_wait_seconds=settings.gateway.max_wait_seconds,
@@ -95,27 +101,34 @@ async def gateway(
             draining,
         )
         observed.instrument(app)
-        listening = asyncio.create_task(waiters.run())
-        listening.add_done_callback(_say_if_broken)
-        watching = asyncio.create_task(admission.watch())
-        following = asyncio.create_task(follow.run())
-        following.add_done_callback(_say_if_deaf)
+        loops |= {
+            "results": asyncio.create_task(waiters.run()),
+            "backlogs": asyncio.create_task(admission.watch()),
+            "workers": asyncio.create_task(follow.run()),
+        }
+        for what, loop in loops.items():
+            loop.add_done_callback(partial(_say_if_broken, what))
         try:
             yield app
         finally:
-            for each in (listening, watching, following):
-                each.cancel()
-            await asyncio.gather(listening, watching, following, return_exceptions=True)
+            for loop in loops.values():
+                loop.cancel()
+            await asyncio.gather(*loops.values(), return_exceptions=True)
 
 
-def _say_if_broken(listening: "asyncio.Task[None]") -> None:
-    if not listening.cancelled() and (error := listening.exception()):
-        _log.error("no results are heard any more: waits follow the views only", exc_info=error)
+def _say_if_broken(what: str, loop: "asyncio.Task[None]") -> None:
+    if error := _broken(loop):
+        _log.error("this gateway hears of %s no more", what, exc_info=error)
 
 
-def _say_if_deaf(following: "asyncio.Task[None]") -> None:
-    if not following.cancelled() and (error := following.exception()):
-        _log.error("the workers are not heard any more", exc_info=error)
+def _broken(loop: "asyncio.Task[None]") -> BaseException | None:
+    return loop.exception() if loop.done() and not loop.cancelled() else None
+
+
+async def _all_alive(loops: "Mapping[str, asyncio.Task[None]]") -> None:
+    """Return if the gateway hears all it must hear, else raise `LogUnavailable`."""
+    if deaf := [what for what, loop in loops.items() if _broken(loop)]:
+        raise LogUnavailable(f"it hears of {' and '.join(deaf)} no more")
 
 
 @dataclass(frozen=True, slots=True)
