@@ -182,7 +182,8 @@ async def test_a_gateway_that_stops_ends_its_streams_and_waits(gateway: Gateway)
 
 async def test_the_examples_of_the_documentation_work(gateway: Gateway, url: str) -> None:
     """Every `curl` in the document, with its own words, against this gateway."""
-    text = DOCS.read_text().replace("http://127.0.0.1:8000", url).replace("$TASK", task_id())
+    text = DOCS.read_text().replace("http://127.0.0.1:8000", url)
+    text = text.replace("$TASK/cancel", f"{task_id('running')}/cancel").replace("$TASK", task_id())
     commands = [
         line
         for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
@@ -191,6 +192,7 @@ async def test_the_examples_of_the_documentation_work(gateway: Gateway, url: str
     ]
     assert len(commands) >= 6
     await gateway.happen(submitted(), started(), completed())
+    await gateway.happen(submitted("running"), started("running"))
     for command in commands:
         process = await asyncio.create_subprocess_exec(
             *shlex.split(command),
