@@ -78,6 +78,7 @@ class RedeliveryOnKafka(KafkaTopics, RedeliveryContract):
             "crewline-attempts": b"2",
             "crewline-failures": b"0",
             "crewline-redrives": b"1",
+            "crewline-redriven-at": b"2026-01-01T00:00:30.000Z",
         }
 
     async def test_a_task_known_by_its_place_alone_stays_the_same_task(
