@@ -155,7 +155,7 @@ async def test_a_gateway_that_hears_no_results_says_so(caplog: pytest.LogCapture
     async with gateway_process(Settings(), DeafBroker(), store, Observed(None), Draining()):
         await asyncio.sleep(0.01)
     [said] = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert "no results are heard" in said.message
+    assert "hears of results no more" in said.message
     assert said.exc_info
     assert isinstance(said.exc_info[1], ValueError)
 
