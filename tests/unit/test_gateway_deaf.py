@@ -1,33 +1,16 @@
 """A gateway that can no longer hear what it must is taken out of service."""
 
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 
-from app.domain.model.events import ResultEvent
-from app.domain.model.ids import TaskId
 from app.entrypoints.bootstrap import processes
-from app.entrypoints.bootstrap.brokers import MemoryBroker, Tail
 from app.entrypoints.bootstrap.stores import open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.settings import Settings, StoreSettings
+from tests.unit.test_await_result import DeafBroker
 from tests.waiting import until_true
-
-
-class BrokenTail(Tail):
-    async def ready(self) -> None:
-        return
-
-    async def results(self, wanted: Callable[[TaskId], bool]) -> AsyncIterator[ResultEvent]:
-        raise RuntimeError("a bug")
-        yield
-
-
-class DeafBroker(MemoryBroker):
-    def tail(self) -> Tail:
-        return BrokenTail()
 
 
 async def test_a_gateway_that_hears_of_no_results_is_not_ready(tmp_path: Path) -> None:

@@ -38,17 +38,14 @@ COMMAND_READERS: Mapping[str, Callable[[Body], SubmitTask]] = {
     for name, message in MESSAGES.items()
     if issubclass(message, SubmitTask)
 }
-EVENT_READERS: Mapping[str, Callable[[Body], Event]] = {
-    TYPE_PREFIX + name: message.model_validate
-    for name, message in MESSAGES.items()
-    if issubclass(message, Event)
-}
-"""What makes a message of a body, by `ce_type`. When a type gets a new version, the reader of
-the old one stays here, and makes the new message of the old body."""
-
 _EVENTS: Mapping[str, type[Event]] = {
     TYPE_PREFIX + name: message for name, message in MESSAGES.items() if issubclass(message, Event)
 }
+EVENT_READERS: Mapping[str, Callable[[Body], Event]] = {
+    name: message.model_validate for name, message in _EVENTS.items()
+}
+"""What makes a message of a body, by `ce_type`. When a type gets a new version, the reader of
+the old one stays here, and makes the new message of the old body."""
 
 _SUBMIT = TYPE_PREFIX + SubmitTask.TYPE
 _source_of_worker = lru_cache(maxsize=1_000)(source_of_worker)

@@ -120,12 +120,7 @@ def submit(
             },
             idempotency_key=idempotency_key,
         )
-        outcome = tasks.Wanted(
-            waiting=wait is not None or output is not None,
-            seconds=asking.wait_seconds(wait),
-            output=output,
-            as_json=as_json,
-        )
+        outcome = tasks.Wanted.of(wait, output, as_json=as_json, waiting=output is not None)
         tasks.submit(url, asked, outcome, following=follow)
 
 
@@ -139,14 +134,9 @@ def status(
 ) -> None:
     """Show how a task stands and what it made."""
     with told():
-        from app.entrypoints.cli import asking, tasks
+        from app.entrypoints.cli import tasks
 
-        outcome = tasks.Wanted(
-            waiting=wait is not None,
-            seconds=asking.wait_seconds(wait),
-            output=output,
-            as_json=as_json,
-        )
+        outcome = tasks.Wanted.of(wait, output, as_json=as_json)
         tasks.status(url, task_id, outcome)
 
 
@@ -170,14 +160,9 @@ def cancel(
 ) -> None:
     """Stop a task, or have it never start."""
     with told():
-        from app.entrypoints.cli import asking, tasks
+        from app.entrypoints.cli import tasks
 
-        outcome = tasks.Wanted(
-            waiting=wait is not None,
-            seconds=asking.wait_seconds(wait),
-            output=None,
-            as_json=as_json,
-        )
+        outcome = tasks.Wanted.of(wait, None, as_json=as_json)
         tasks.cancel(url, task_id, reason, outcome)
 
 

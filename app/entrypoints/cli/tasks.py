@@ -7,7 +7,7 @@ from typing import NoReturn, TextIO
 from urllib.parse import quote
 
 from app.entrypoints.cli.artifacts import save
-from app.entrypoints.cli.asking import TaskAsked
+from app.entrypoints.cli.asking import TaskAsked, wait_seconds
 from app.entrypoints.cli.connection import Gateway, Json
 from app.entrypoints.cli.events import EventWriter
 from app.entrypoints.cli.following import await_task, ended, follow
@@ -25,6 +25,13 @@ class Wanted:
     """How long to wait at most; None for as long as it takes."""
     output: Path | None
     as_json: bool
+
+    @classmethod
+    def of(
+        cls, wait: str | None, output: Path | None, *, as_json: bool, waiting: bool = False
+    ) -> "Wanted":
+        """As `--wait`, `--output` and `--json` say; `waiting` where something else asks for it."""
+        return cls(waiting or wait is not None, wait_seconds(wait), output, as_json)
 
 
 def submit(url: str, asked: TaskAsked, wanted: Wanted, *, following: bool) -> None:
