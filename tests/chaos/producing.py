@@ -15,7 +15,6 @@ from tests.chaos.history import History, Poison, Submission
 from tests.chaos.poison import Draught
 from tests.chaos.requests import Request, Requests
 
-_COPIED = 0.1
 _TRIES = 6
 
 
@@ -40,6 +39,8 @@ class Producers:
     requests: Requests
     history: History
     chance: random.Random
+    copied: float = 0.1
+    """The share of records that are sent twice."""
     accepted: list[str] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     _producer: AIOKafkaProducer | None = None
@@ -49,7 +50,7 @@ class Producers:
             while not stop.is_set():
                 sent = self._record(self.requests.next())
                 await self._send(sent, "cloudevent" if sent.headers else "plain")
-                if self.chance.random() < _COPIED:
+                if self.chance.random() < self.copied:
                     await self._send(sent, "copy")
                 await asyncio.sleep(self.chance.expovariate(rate))
         finally:

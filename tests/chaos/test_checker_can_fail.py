@@ -4,20 +4,23 @@ The processes are real and so is Kafka; only what `tests/chaos/guards.py` takes 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.checks import check
+from tests.chaos.checks.owners import LOOKING_UP
 from tests.chaos.findings import Promise
 from tests.chaos.fleet import Fleet, Size
 from tests.chaos.guards import WITHOUT
 from tests.chaos.history import History
+from tests.chaos.lag import lag
 from tests.chaos.ledger import read_ledger
 from tests.chaos.stage import HISTORY, Rates, Stage, staged
 from tests.chaos.storing import sqlite_in
-from tests.waiting import until
+from tests.waiting import until, until_true
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(500)]
 
@@ -34,14 +37,30 @@ async def crash_in_the_middle(stage: Stage) -> None:
 
 
 async def again(stage: Stage) -> None:
-    """A worker dies with its results told and not committed; old records are sent once more."""
-    await some_end(stage)
-    await stage.fleet.kill("worker-1")
-    stage.fleet.start("worker-1", failpoint="result-durable:8")
-    assert await stage.fleet.gone("worker-1", within=60)
-    stage.fleet.start("worker-1")
+    """Old records are sent once more; a worker dies with results told and not committed."""
+    stage.producers.copied = 0  # what is sent twice tells of the other promise
     await some_end(stage)
     await old_records_again(stage)
+    await stage.fleet.kill("worker-1")
+    for _ in range(8):  # a result that was told may be of a task that was sent twice
+        if await an_ended_task_ran_again(stage):
+            break
+    stage.fleet.start("worker-1")
+
+
+async def an_ended_task_ran_again(stage: Stage) -> bool:
+    """The worker dies between a result and its commit, and returns once clients know the result."""
+    stage.fleet.start("worker-1", failpoint="result-durable:8")
+    assert await stage.fleet.gone("worker-1", within=60)
+    await until_true(lambda: results_shown(stage), 30)
+    await asyncio.sleep(LOOKING_UP + 1)  # a client sees it, and a worker has time to look it up
+    sent = Counter([*stage.producers.accepted, *stage.submitters.accepted])
+    ended = {task_id for task_id in stage.watcher.ended if sent[task_id] <= 1}
+    before = len(read_ledger(stage.fleet.folder).runs)
+    stage.fleet.start("worker-1")
+    await some_end(stage)
+    await stage.fleet.kill("worker-1")
+    return any(run.task_id in ended for run in read_ledger(stage.fleet.folder).runs[before:])
 
 
 async def old_records_again(stage: Stage) -> None:
@@ -49,7 +68,7 @@ async def old_records_again(stage: Stage) -> None:
     ended = stage.watcher.ended
     stage.producers.sent = [sent for sent in stage.producers.sent if sent.task_id in ended]
     before = len(read_ledger(stage.fleet.folder).runs)
-    await asyncio.sleep(1)  # the time a worker is given to look an ending up
+    await asyncio.sleep(LOOKING_UP)
     await stage.producers.replay(10)
     await until(lambda: len(read_ledger(stage.fleet.folder).runs) > before + 20, 60)
 
@@ -58,6 +77,11 @@ async def some_end(stage: Stage) -> None:
     """A client sees ten more tasks end."""
     before = len(stage.watcher.ended)
     await until(lambda: len(stage.watcher.ended) >= before + 10, 120)
+
+
+async def results_shown(stage: Stage) -> bool:
+    """Whether the views hold every result that was told."""
+    return not any(".results/" in where for where in await lag(stage.fleet))
 
 
 def in_hand(stage: Stage) -> int:
