@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.ids import TaskId
 from app.ports.task_queue import Undecodable
@@ -24,11 +24,14 @@ Release = Callable[[Due], Awaitable[None]]
 """Returns once what was due is durable elsewhere; where it raises, it is called again."""
 
 
-Unwanted = Callable[[TaskId], bool]
-"""Whether somebody wants this task canceled: it is released without waiting for its time."""
+Unwanted = Callable[[TaskId, Earlier], bool]
+"""Whether somebody wants this task canceled, since it was redriven where it was.
+
+It is then released without waiting for its time.
+"""
 
 
-def nothing(_: TaskId) -> bool:
+def nothing(_: TaskId, __: Earlier) -> bool:
     """No task is unwanted."""
     return False
 

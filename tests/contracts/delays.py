@@ -12,8 +12,9 @@ import pytest
 
 from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.ids import TaskId
+from app.domain.use_cases.cancellations import Cancellations
 from app.ports.delays import DelayQueue, Delays, Due, Unwanted, nothing
-from tests.builders import at, submitted
+from tests.builders import at, canceling, submitted
 from tests.waiting import until
 
 SOON = 2.0
@@ -155,7 +156,7 @@ class DelaysContract:
         self, waiting: Waiting
     ) -> None:
         canceled: set[TaskId] = set()
-        queue, released = waiting.queue(canceled.__contains__), Released()
+        queue, released = waiting.queue(lambda task_id, _: task_id in canceled), Released()
         async with releasing(queue, released):
             for name in ("unwanted", "wanted"):
                 await waiting.delays.put(submitted(name), later(3600))
@@ -170,9 +171,29 @@ class DelaysContract:
         self, waiting: Waiting
     ) -> None:
         released = Released()
-        async with releasing(waiting.queue({submitted("t-1").id}.__contains__), released):
+        queue = waiting.queue(lambda task_id, _: task_id == submitted("t-1").id)
+        async with releasing(queue, released):
             await waiting.delays.put(submitted("t-1"), later(3600))
             await until(lambda: released.ids == ids("t-1"))
+
+    async def test_a_redriven_task_waits_whatever_was_canceled_before(
+        self, waiting: Waiting
+    ) -> None:
+        cancellations = Cancellations()
+        for name in ("redriven", "canceled"):
+            cancellations.note(canceling(name, after=5))
+        queue, released = waiting.queue(cancellations.unwanted), Released()
+        cancellations.tell = queue.hurry
+        redriven = submitted("redriven").model_copy(update={"earlier": Earlier(4, 1, 1, at(7))})
+        async with releasing(queue, released):
+            for command in (redriven, submitted("canceled")):
+                await waiting.delays.put(command, later(3600))
+            await until(lambda: bool(released.commands))
+            queue.hurry(redriven.id)
+            await asyncio.sleep(0.3)  # room for a release that must not come
+            assert released.ids == ids("canceled")
+            cancellations.note(canceling("redriven", after=9))
+            await until(lambda: released.ids == ids("canceled", "redriven"))
 
     async def test_a_release_that_fails_is_tried_again(self, waiting: Waiting) -> None:
         class FailingOnce(Released):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from app.adapters.kafka.claims import Claim, Limits, Record
+from app.adapters.kafka.cloudevents import read_headers
 from app.adapters.kafka.codec import Codec, origin_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.delays import not_before_of
@@ -98,7 +99,8 @@ class KafkaDelayQueue(DelayQueue):
 
     def _is_unwanted(self, record: Record) -> bool:
         """Delays are keyed by their task."""
-        return self._unwanted(TaskId((record.key or b"").decode("utf-8", "replace")))
+        task_id = TaskId((record.key or b"").decode("utf-8", "replace"))
+        return self._unwanted(task_id, read_headers(record.headers).earlier)
 
     async def _move(self, record: Record) -> None:
         """Write it again to the end of its topic; the delivery that stood here is then done."""

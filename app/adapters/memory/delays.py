@@ -35,7 +35,7 @@ class MemoryDelays(Delays):
 
     def take(self, unwanted: Unwanted = nothing) -> list[tuple[datetime, int, SubmitTask]]:
         """What is due now, or unwanted; whoever takes it gives back what is not released."""
-        due = [entry for entry in self._waiting if unwanted(entry[2].id)]
+        due = [entry for entry in self._waiting if unwanted(entry[2].id, entry[2].earlier)]
         if due:
             self._waiting = [entry for entry in self._waiting if entry not in due]
             heapq.heapify(self._waiting)

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 
-from app.domain.model.commands import CancelTask
+from app.domain.model.commands import CancelTask, Earlier
 from app.domain.model.ids import TaskId
 
 _REMEMBERED = 100_000
@@ -32,9 +32,10 @@ class Cancellations:
         if self.tell:
             self.tell(cancel.task_id)
 
-    def unwanted(self, task_id: TaskId) -> bool:
-        """Whether somebody wants this task stopped."""
-        return task_id in self._asked
+    def unwanted(self, task_id: TaskId, earlier: Earlier) -> bool:
+        """Whether somebody wants this task stopped, and not only a former life of it."""
+        asked = self._asked.get(task_id)
+        return asked is not None and not _outlived(asked, earlier.redriven_at)
 
     def asked(self, task_id: TaskId) -> CancelTask | None:
         """The latest request to cancel this task, if there was one."""
@@ -52,10 +53,14 @@ class Cancellations:
     def outlived(self, task_id: TaskId, redriven_at: datetime) -> None:
         """The task was redriven: what was asked before that is no longer asked."""
         asked = self._asked.get(task_id)
-        if asked is not None and asked.at < redriven_at:
+        if asked is not None and _outlived(asked, redriven_at):
             del self._asked[task_id]
             self.forget(task_id)
 
     def forget(self, task_id: TaskId) -> None:
         """Nobody here waits any longer for this task to be stopped."""
         self._awaited.pop(task_id, None)
+
+
+def _outlived(asked: CancelTask, redriven_at: datetime | None) -> bool:
+    return redriven_at is not None and asked.at < redriven_at
