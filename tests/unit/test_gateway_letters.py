@@ -21,6 +21,7 @@ from tests.builders import (
     at,
     completed,
     failed,
+    rejected,
     started,
     submitted,
     task_id,
@@ -230,6 +231,39 @@ async def test_a_task_the_letter_did_not_end_is_left_alone(
     await gateway.happen(submitted(), started(), completed())
     answer = await client.post(f"{PATH}/{stray.id}/redrive")
     assert (answer.status_code, answer.json()["code"]) == (409, "task-not-dead")
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        {"reason": DeadLetterReason.UNDECODABLE, "value": b"no json"},
+        {"reason": DeadLetterReason.UNKNOWN_AGENT, "agent": "writer"},
+    ],
+)
+@pytest.mark.parametrize("body", [{}, {"value": {"input": "x"}}])
+async def test_a_stray_letter_reopens_no_task_that_ended_otherwise_in_a_run_of_its_number(
+    gateway: Gateway, client: httpx.AsyncClient, stray: dict[str, Any], body: dict[str, Any]
+) -> None:
+    buried = await die(gateway)
+    other = letter(offset=8, **stray)
+    await gateway.log.put_letter(other)
+    await gateway.happen()
+    answer = await client.post(f"{PATH}/{other.id}/redrive", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "task-not-dead")
+    assert not logged(gateway, TaskRedriven)
+    assert (await client.post(f"{PATH}/{buried.id}/redrive")).status_code == 202
+    assert len(logged(gateway, SubmitTask)) == 2
+
+
+async def test_an_undecodable_message_comes_back_as_the_task_it_ended(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    buried = letter(value=b"no json", attempts=1, reason=DeadLetterReason.UNDECODABLE)
+    await gateway.log.put_letter(buried)
+    await gateway.happen(rejected(code="undecodable", reason=Reason.DEAD_LETTERED))
+    answer = await client.post(f"{PATH}/{buried.id}/redrive", json={"value": {"input": "x"}})
+    assert answer.status_code == 202, answer.text
+    assert [each.attempt for each in logged(gateway, TaskRedriven)] == [1]
 
 
 async def test_an_edited_value_is_sent_instead(gateway: Gateway, client: httpx.AsyncClient) -> None:

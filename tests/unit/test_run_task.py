@@ -14,7 +14,7 @@ from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.adapters.memory.tracing import RecordingTracing
 from app.domain.model.agents import Agent, AgentCatalog, AgentSpec
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
 from app.domain.model.errors import InvalidInput, RunFailed, Violation
 from app.domain.model.events import (
@@ -40,7 +40,17 @@ from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from app.ports.event_log import LogUnavailable
 from app.ports.status_store import ViewUpdate
 from app.ports.task_queue import Delivery, Undecodable
-from tests.builders import ANALYST, RULES, TRACEPARENT, WORKER, at, completed, submitted, task_id
+from tests.builders import (
+    ANALYST,
+    RULES,
+    TRACEPARENT,
+    WORKER,
+    at,
+    completed,
+    rejected,
+    submitted,
+    task_id,
+)
 
 Work = Callable[[TaskInput, RunContext], Awaitable[Result]]
 
@@ -258,6 +268,20 @@ async def test_a_stray_message_with_a_real_tasks_id_does_not_end_that_task() -> 
     await at_work.handle(delivered(Undecodable("no JSON", task_id("t-1"), ANALYST)))
     assert len(at_work.letters.letters) == 1
     assert at_work.events == []
+
+
+@pytest.mark.parametrize(("ended", "told"), [("undecodable", 1), ("run-failed", 0)])
+async def test_a_redriven_message_that_is_no_task_ends_just_what_it_ended_before(
+    ended: str, told: int
+) -> None:
+    store = MemoryStatusStore()
+    ending = rejected("t-1", code=ended, reason=Reason.DEAD_LETTERED)
+    progress = {ending.task_id: fold(None, ending, offset=0)}
+    await store.save(ViewUpdate([], progress, [], before={}, after={}))
+    at_work = Worker(Scripted(answer), store=store)
+    again = Undecodable("no JSON", task_id("t-1"), ANALYST, Earlier(attempts=1, redrives=1))
+    await at_work.handle(delivered(again, attempt=2))
+    assert [event.attempt for event in at_work.events] == [2] * told
 
 
 async def test_the_same_task_twice_runs_once_even_at_the_same_time() -> None:

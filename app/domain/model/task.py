@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from app.domain.model.commands import CancelTask, Input, SubmitTask
+from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.events import InputRequest, Result, TaskError, Usage
 from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason, TaskState
@@ -29,6 +30,12 @@ class TaskAttempt(BaseModel):
     ended_at: Timestamp | None
     error: TaskError | None
     usage: Usage
+
+    @property
+    def undecodable(self) -> bool:
+        """Whether this was no run, but a message that is no task."""
+        code = self.error.code if self.error else None
+        return self.state is TaskState.REJECTED and code == DeadLetterReason.UNDECODABLE
 
 
 class Task(BaseModel):

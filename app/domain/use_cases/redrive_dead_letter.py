@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import Earlier
-from app.domain.model.dead_letters import DeadLetter
+from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
 from app.domain.model.errors import Conflict, Rejected
 from app.domain.model.events import TaskRedriven
 from app.domain.model.ids import LetterId, TaskId, WorkerId
@@ -103,7 +103,7 @@ class RedriveDeadLetter:
         give_up = asyncio.get_running_loop().time() + (PATIENCE if fresh else 0)
         while True:
             task = await self.status.find(letter.task_id)
-            if task is not None and _ended_attempt(task, letter.attempts):
+            if task is not None and _ended_by(task, letter):
                 return task
             if asyncio.get_running_loop().time() >= give_up:
                 break
@@ -151,5 +151,11 @@ class RedriveDeadLetter:
         return KnownLetter(letter, settled)
 
 
-def _ended_attempt(task: Task, number: int) -> bool:
-    return any(each.number == number and each.state in _DEAD for each in task.attempts)
+def _ended_by(task: Task, letter: DeadLetter) -> bool:
+    """Whether its message ended the task: one that is no task ends only what it was taken for."""
+    stray = letter.reason is DeadLetterReason.UNDECODABLE
+    return task.agent == letter.agent and any(
+        each.state in _DEAD and (each.undecodable or not stray)
+        for each in task.attempts
+        if each.number == letter.attempts
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from app.domain.model.commands import Earlier
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.errors import Rejected, UnknownAgent
 from app.domain.model.events import TaskError, TaskFailed, TaskRejected
@@ -45,7 +46,7 @@ class RefuseMessage:
         await self.settle.bury(delivery, reason, content.detail, content.task_id)
         if content.task_id is None or content.agent is None:
             return
-        if not content.earlier.redrives and await self._is_a_task(content.task_id):
+        if await self._is_another(content.task_id, content.earlier):
             return  # a stray message with a real task's id must not end that task
         await self.log.publish(
             TaskRejected(
@@ -60,7 +61,11 @@ class RefuseMessage:
             )
         )
 
-    async def _is_a_task(self, task_id: TaskId) -> bool:
-        return self.known.heard_of(task_id) or (
-            self.store is not None and await self.store.find(task_id) is not None
+    async def _is_another(self, task_id: TaskId, earlier: Earlier) -> bool:
+        """Whether a task goes by this id that such a message, sent before, did not end."""
+        if self.known.heard_of(task_id):
+            return True
+        task = await self.store.find(task_id) if self.store else None
+        return task is not None and not any(
+            each.undecodable and each.number == earlier.attempts for each in task.attempts
         )
