@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from app.domain.model.commands import CancelTask, Earlier
 from app.domain.model.ids import TaskId
@@ -16,7 +17,8 @@ class Cancellations:
 
     def __init__(self) -> None:
         self._asked: OrderedDict[TaskId, CancelTask] = OrderedDict()
-        self._awaited: dict[TaskId, asyncio.Event] = {}
+        self._awaited: WeakValueDictionary[TaskId, asyncio.Event] = WeakValueDictionary()
+        """For as long as somebody waits."""
         self.tell: Callable[[TaskId], None] | None = None
         """Called with each task somebody wants stopped, for whoever else holds tasks."""
 
@@ -42,10 +44,10 @@ class Cancellations:
         return self._asked.get(task_id)
 
     def awaited(self, task_id: TaskId) -> asyncio.Event:
-        """Set as soon as somebody wants the task stopped, until `forget`."""
+        """Set as soon as somebody wants the task stopped."""
         event = self._awaited.get(task_id)
         if event is None:
-            event = self._awaited[task_id] = asyncio.Event()
+            self._awaited[task_id] = event = asyncio.Event()
             if task_id in self._asked:
                 event.set()
         return event
@@ -55,11 +57,7 @@ class Cancellations:
         asked = self._asked.get(task_id)
         if asked is not None and _outlived(asked, redriven_at):
             del self._asked[task_id]
-            self.forget(task_id)
-
-    def forget(self, task_id: TaskId) -> None:
-        """Nobody here waits any longer for this task to be stopped."""
-        self._awaited.pop(task_id, None)
+            self._awaited.pop(task_id, None)
 
 
 def _outlived(asked: CancelTask, redriven_at: datetime | None) -> bool:

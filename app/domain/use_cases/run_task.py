@@ -71,8 +71,6 @@ class RunTaskHandler:
                         ended, again = await self._handle(delivery, content, tracer)
             finally:
                 self.known.release(content, ended=ended)
-                if again is None:
-                    self.cancellations.forget(content.id)
             if again is not None:
                 raise again
 
