@@ -1,6 +1,7 @@
 """What every DeadLetters must do; each adapter's test class subclasses this."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -53,15 +54,15 @@ class DeadLettersContract:
         self, dead_letters: DeadLetters, read_letters: ReadLetters
     ) -> None:
         headers = (("a", NOT_TEXT), ("a", b""), ("traceparent", b"broken"))
-        changes = {"key": NOT_TEXT, "value": NOT_TEXT * 1_000, "headers": headers}
-        strange = letter(origin=letter().origin.model_copy(update=changes))
+        origin = replace(letter().origin, key=NOT_TEXT, value=NOT_TEXT * 1_000, headers=headers)
+        strange = letter(origin=origin)
         await dead_letters.put(strange)
         assert await read_letters() == [strange]
 
     async def test_a_message_without_key_or_task_can_be_a_letter(
         self, dead_letters: DeadLetters, read_letters: ReadLetters
     ) -> None:
-        bare = letter(task_id=None, origin=letter().origin.model_copy(update={"key": None}))
+        bare = letter(task_id=None, origin=replace(letter().origin, key=None))
         await dead_letters.put(bare)
         assert await read_letters() == [bare]
 
@@ -70,12 +71,11 @@ class DeadLettersContract:
     ) -> None:
         await dead_letters.put(letter())
         [first] = await read_letters()
+        headers = (*first.origin.headers, ("dlq-reason", b"old"))
         again = letter(
             offset=8,
             reason=DeadLetterReason.INVALID,
-            origin=first.origin.model_copy(
-                update={"offset": 8, "headers": (*first.origin.headers, ("dlq-reason", b"old"))}
-            ),
+            origin=replace(first.origin, offset=8, headers=headers),
         )
         await dead_letters.put(again)
         assert again in await read_letters()

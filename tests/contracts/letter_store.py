@@ -1,6 +1,7 @@
 """What every LetterStore must answer; each adapter's test class subclasses this."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -62,9 +63,9 @@ class LetterStoreContract:
 
     async def test_a_letter_is_kept_to_the_byte(self, views: LetterViews) -> None:
         headers = (("a", NOT_TEXT), ("a", b""), ("naïve \x00", b"1"))
-        changes = {"key": NOT_TEXT, "value": NOT_TEXT * 1_000, "headers": headers}
+        origin = replace(letter().origin, key=NOT_TEXT, value=NOT_TEXT * 1_000, headers=headers)
         strange = letter(
-            origin=letter().origin.model_copy(update=changes),
+            origin=origin,
             detail="not text: \x00 🙂",
             agent=ANALYST,
             attempts=3,
@@ -76,7 +77,7 @@ class LetterStoreContract:
     async def test_a_letter_without_key_value_or_task_can_be_found(
         self, views: LetterViews
     ) -> None:
-        bare = letter().origin.model_copy(update={"key": None, "value": None})
+        bare = replace(letter().origin, key=None, value=None)
         await views.hear(letter(origin=bare, task_id=None))
         assert await views.known(letter().id) == KnownLetter(letter(origin=bare, task_id=None))
 
@@ -212,7 +213,7 @@ class LetterStoreContract:
     async def test_a_topic_made_anew_has_other_letters_at_the_same_place(
         self, views: LetterViews
     ) -> None:
-        anew = letter(origin=letter().origin.model_copy(update={"timestamp": at(5)}))
+        anew = letter(origin=replace(letter().origin, timestamp=at(5)))
         await views.hear(letter(), anew)
         assert len((await views.letters.list(LetterFilter(), 10, None)).items) == 2
 

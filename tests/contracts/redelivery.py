@@ -1,6 +1,8 @@
 """What every Redelivery must do; each adapter's test class subclasses this."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ ReadCommand = Callable[[], Awaitable[SubmitTask]]
 AGAIN = Earlier(attempts=2, failures=0, redrives=1, redriven_at=at(30))
 
 
-def origin_of_task(**changes: object) -> Origin:
+def origin_of_task(**changes: Any) -> Origin:
     """Where a task's command stood before it became a letter."""
     origin = Origin(
         topic="crewline.commands.business-analyst",
@@ -26,7 +28,7 @@ def origin_of_task(**changes: object) -> Origin:
         key=task_id().encode(),
         value=submitted().model_dump_json().encode(),
     )
-    return origin.model_copy(update=changes)
+    return replace(origin, **changes)
 
 
 class RedeliveryContract:
@@ -53,14 +55,14 @@ class RedeliveryContract:
         self, redelivery: Redelivery, read_command: ReadCommand, origin: Origin
     ) -> None:
         old = tuple((f"crewline-{name}", b"9") for name in ("attempts", "failures", "redrives"))
-        before = origin.model_copy(update={"headers": old})
+        before = replace(origin, headers=old)
         await redelivery.send(before, Resent(task_id(), AGAIN))
         assert (await read_command()).earlier == AGAIN
 
     async def test_it_goes_on_in_the_trace_it_names(
         self, redelivery: Redelivery, read_command: ReadCommand, origin: Origin
     ) -> None:
-        own = origin.model_copy(update={"headers": (("traceparent", TRACEPARENT.encode()),)})
+        own = replace(origin, headers=(("traceparent", TRACEPARENT.encode()),))
         other = TRACEPARENT.replace("0af7", "1111")
         await redelivery.send(own, Resent(task_id(), AGAIN, traceparent=other))
         assert (await read_command()).traceparent == TRACEPARENT
@@ -74,9 +76,7 @@ class RedeliveryContract:
     async def test_another_value_is_sent_instead(
         self, redelivery: Redelivery, read_command: ReadCommand, origin: Origin
     ) -> None:
-        broken = origin.model_copy(
-            update={"value": None, "headers": (("traceparent", TRACEPARENT.encode()),)}
-        )
+        broken = replace(origin, value=None, headers=(("traceparent", TRACEPARENT.encode()),))
         edited = submitted(input="What is a log?")
         await redelivery.send(broken, Resent(task_id(), AGAIN, edited=edited))
         command = await read_command()
@@ -86,6 +86,6 @@ class RedeliveryContract:
     async def test_what_was_not_kept_cannot_be_sent(
         self, redelivery: Redelivery, origin: Origin
     ) -> None:
-        gone = origin.model_copy(update={"value": None})
+        gone = replace(origin, value=None)
         with pytest.raises(PayloadTooLarge):
             await redelivery.send(gone, Resent(task_id(), AGAIN))

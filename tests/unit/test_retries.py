@@ -91,7 +91,7 @@ async def test_a_long_wait_is_left_to_the_delays_and_counts_on_there() -> None:
     await at_work.handle(delivered(submitted("t-1"), attempt=4, failures=1))
     (waiting,) = at_work.delays.waiting
     assert waiting.id == task_id("t-1")
-    assert waiting.earlier == Earlier(4, 2, 0)
+    assert waiting.earlier == Earlier(4, 2, 0, key=b"k")
     assert isinstance(at_work.events[-1], TaskRetryScheduled)
     assert at_work.events[-1].not_before == at(60 + 120)
 
@@ -128,9 +128,10 @@ async def test_a_task_before_its_time_waits_with_the_delays_and_then_runs() -> N
     early = submitted("t-1", not_before=at(90))
     await at_work.handle(delivered(early))
     assert at_work.events == []
-    assert at_work.delays.waiting == [early]
+    (waiting,) = at_work.delays.waiting
+    assert waiting == early.model_copy(update={"earlier": Earlier(key=b"k")})
     at_work.clock.advance(40)
-    await at_work.handle(delivered(early))
+    await at_work.handle(delivered(waiting))
     assert isinstance(at_work.events[-1], TaskCompleted)
 
 
@@ -251,7 +252,7 @@ async def test_a_cancel_of_a_redriven_task_that_waits_counts_when_it_is_released
     (waiting,) = at_work.delays.waiting
     at_work.handle.cancellations.note(canceling("t-1", after=5))
     released = delivered(waiting, attempt=5)
-    released.origin = released.origin.model_copy(update={"timestamp": at(600)})
+    released.origin = replace(released.origin, timestamp=at(600))
     await at_work.handle(released)
     assert isinstance(at_work.events[-1], TaskCanceled)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Generator, Sequence
 from functools import lru_cache
 from types import TracebackType
@@ -26,14 +25,8 @@ log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=10_000)
 def _hashed(key: bytes) -> int:
+    """What every other client would choose a key's partition by; a task's key is hashed once."""
     return int(murmur2(key)) & 0x7FFFFFFF
-
-
-def _partition(key: bytes | None, known: Sequence[int], led: Sequence[int]) -> int:
-    """The partition every other client would choose too; a task's key is hashed once only."""
-    if key is None:
-        return random.choice(led or known)  # noqa: S311  # nothing secret
-    return known[_hashed(key) % len(known)]
 
 
 class Acknowledgement(Awaitable[None]):
@@ -77,6 +70,8 @@ class Producer:
         self._max_message_bytes = max_message_bytes or connection.max_message_bytes
         self._deadline = deadline
         self._producer: Any = None
+        self._partitions: dict[str, int] = {}
+        """How many each topic has, until the brokers tell again."""
         self._spoiled = False
         self._changing = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -109,15 +104,16 @@ class Producer:
     ) -> Acknowledgement:
         """Take a record, in order; raise `PayloadTooLarge` or `LogUnavailable` where that fails."""
         until = asyncio.get_running_loop().time() + self._deadline
-        record = {"key": key, "headers": headers, "partition": partition}
-        producer = self._producer
         try:
-            if producer is None or self._spoiled or not _knows(producer, topic):
+            if self._spoiled or topic not in self._partitions:
                 async with asyncio.timeout_at(until):
-                    producer = await self._usable()
-                    sent = await producer.send(topic, value, **record)
-            else:  # what may still hold it up, a full batch, ends with the request's timeout
-                sent = await producer.send(topic, value, **record)
+                    await self._learn(topic)
+            if key is not None and partition is None:
+                partition = _hashed(key) % self._partitions[topic]
+            # what may still hold it up, a full batch, ends with the request's timeout
+            sent = await self._producer.send(
+                topic, value, key=key, headers=headers, partition=partition
+            )
         except UnknownTopicOrPartitionError as error:
             missing = f"the topic {topic} does not exist; `crewline topics apply` makes it"
             raise LogUnavailable(missing, retry_after=10) from error
@@ -139,14 +135,20 @@ class Producer:
         if not answered:
             raise LogUnavailable("no Kafka broker answers")
 
+    async def _learn(self, topic: str) -> None:
+        """Have a producer that knows the topic."""
+        producer = await self._usable()
+        self._partitions[topic] = len(await producer.partitions_for(topic))
+
     async def _usable(self) -> Any:
         async with self._changing:
             if self._spoiled:
                 await self._stop()
             if self._producer is None:
                 settings = self._connection.producer_settings()
-                settings |= {"max_request_size": self._max_message_bytes, "partitioner": _partition}
+                settings |= {"max_request_size": self._max_message_bytes}
                 self._producer = await _started(settings)
+                self._producer.client.cluster.add_listener(lambda _: self._partitions.clear())
             return self._producer
 
     async def _stop(self) -> None:
@@ -156,6 +158,7 @@ class Producer:
         would leave its connections open and its loop running.
         """
         producer, self._producer, self._spoiled = self._producer, None, False
+        self._partitions.clear()
         if producer is not None:
             stopping = asyncio.create_task(producer.stop())
             self._leaving.add(stopping)
@@ -171,11 +174,6 @@ class Producer:
         """Also marks a failure as seen: who appends a trace may never look."""
         if not sent.cancelled() and sent.exception() is not None:
             self._spoiled = True
-
-
-def _knows(producer: Any, topic: str) -> bool:
-    """Whether a send needs not wait to learn about its topic."""
-    return producer.client.cluster.partitions_for_topic(topic) is not None
 
 
 async def _started(settings: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
@@ -77,8 +78,8 @@ def _place_of(known: KnownLetter) -> Place:
 
 
 def _without_bytes(letter: DeadLetter) -> DeadLetter:
-    changes = {"key": None, "value": None, "headers": ()}
-    return letter.model_copy(update={"origin": letter.origin.model_copy(update=changes)})
+    origin = replace(letter.origin, key=None, value=None, headers=())
+    return letter.model_copy(update={"origin": origin})
 
 
 def _fits(known: KnownLetter, wanted: LetterFilter) -> bool:

@@ -2,9 +2,10 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import NamedTuple
 
-from app.domain.model.dead_letters import DeadLetter, Origin
+from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.letters import (
     KnownLetter,
     LetterDiscarded,
@@ -39,8 +40,8 @@ class LetterRow(NamedTuple):
 
 def letter_row(lying: Lying) -> LetterRow:
     letter, origin = lying.letter, lying.letter.origin
-    without_bytes = {"key": None, "value": None, "headers": ()}
-    told = letter.model_copy(update={"origin": origin.model_copy(update=without_bytes)})
+    without_bytes = replace(origin, key=None, value=None, headers=())
+    told = letter.model_copy(update={"origin": without_bytes})
     return LetterRow(
         id=letter.id,
         state=LetterState.WAITING.value,
@@ -78,7 +79,5 @@ def with_bytes(
 ) -> KnownLetter:
     """The same letter, whole."""
     read = tuple((name, base64.b64decode(text)) for name, text in json.loads(headers))
-    origin: Origin = known.letter.origin.model_copy(
-        update={"key": key, "value": value, "headers": read}
-    )
+    origin = replace(known.letter.origin, key=key, value=value, headers=read)
     return KnownLetter(known.letter.model_copy(update={"origin": origin}), known.settled)

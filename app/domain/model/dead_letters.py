@@ -1,8 +1,7 @@
 """A message nobody could act on, kept whole, with the reason."""
 
+from dataclasses import dataclass, field
 from enum import StrEnum
-
-from pydantic import Field
 
 from app.domain.model.ids import AgentName, LetterId, TaskId, derived_task_id
 from app.domain.model.messages import Timestamp, Value, rfc3339
@@ -19,16 +18,17 @@ class DeadLetterReason(StrEnum):
     """It ended the process of its worker, time after time."""
 
 
-class Origin(Value):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """Where in Kafka a message stood, and exactly what it was."""
 
     topic: str
     partition: int
     offset: int
     timestamp: Timestamp
-    key: bytes | None = Field(default=None, repr=False)
-    value: bytes | None = Field(default=None, repr=False)
-    headers: tuple[tuple[str, bytes], ...] = Field(default=(), repr=False)
+    key: bytes | None = field(default=None, repr=False)
+    value: bytes | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
 
 class DeadLetter(Value):
