@@ -118,6 +118,12 @@ BAD = [
         reason="invalid",
     ),
     Bad(
+        "a limit misspelt",
+        b'{"input": "x", "budget": {"tokens": 9, "max_tokns": 5}}',
+        "budget: 'max_tokns' is no limit",
+        reason="invalid",
+    ),
+    Bad(
         "a runtime the agent does not have",
         b'{"input": "x", "runtime": "python"}',
         "business-analyst has no runtime 'python'",

@@ -302,6 +302,7 @@ async def test_what_a_letter_shows_can_be_edited_and_sent_back(
         ({"input": "x", "agent": "writer"}, "/value/agent"),
         ({"input": "x", "inptu": "y"}, "/value/inptu"),
         ({"input": "x", "timeout_seconds": -1}, "/value/timeout_seconds"),
+        ({"input": "x", "budget": {"max_tokns": 5}}, "/value/budget/max_tokns"),
         ({"input": "x", "earlier": [9, 9, 9]}, "/value/earlier"),
         ("text", "/value"),
     ],

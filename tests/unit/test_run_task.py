@@ -14,6 +14,7 @@ from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.adapters.memory.tracing import RecordingTracing
 from app.domain.model.agents import Agent, AgentCatalog, AgentSpec
+from app.domain.model.budgets import Budget
 from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
 from app.domain.model.errors import InvalidInput, RunFailed, Violation
@@ -253,6 +254,18 @@ async def test_what_cannot_be_run_is_a_dead_letter_with_its_reason_and_a_rejecte
     (rejected,) = at_work.events
     assert isinstance(rejected, TaskRejected)
     assert rejected.reason is Reason.DEAD_LETTERED
+
+
+async def test_a_task_with_a_limit_nobody_keeps_is_not_run() -> None:
+    at_work = worker(answer)
+    budget = Budget.model_validate({"tokens": 9, "max_tokns": 5})
+    await at_work.handle(delivered(submitted("t-1").model_copy(update={"budget": budget})))
+    (letter,) = at_work.letters.letters
+    assert letter.reason is DeadLetterReason.INVALID
+    assert "'max_tokns' is no limit" in letter.detail
+    assert at_work.runtime.runs == 0
+    (refused,) = at_work.events
+    assert isinstance(refused, TaskRejected)
 
 
 async def test_an_undecodable_message_is_a_dead_letter_and_its_task_rejected() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from app.domain.model.budgets import AgentBudget
+from app.domain.model.budgets import AgentBudget, no_limit
 from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
 from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
@@ -66,6 +66,8 @@ class Agent:
         if body.runtime is not None and body.runtime not in self.spec.runtimes:
             known = ", ".join(self.spec.runtimes)
             raise UnknownRuntime(f"{self.name} has no runtime {body.runtime!r}; it has: {known}")
+        if body.budget is not None and (unknown := body.budget.unknown):
+            raise InvalidInput(f"budget: {no_limit(unknown[0])}")
         if violations := self.check_input(body.input):
             first = violations[0]
             where = f"input{first.pointer}" if first.pointer else "input"

@@ -16,7 +16,12 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Budget(Value):
-    """The most that may be spent; what is not named is not limited."""
+    """The most that may be spent; what is not named is not limited.
+
+    A task that names a limit we do not know is refused: it was meant, and would not be kept.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     tokens: Annotated[int, Field(gt=0)] | None = None
     """Of requests and answers together."""
@@ -30,6 +35,11 @@ class Budget(Value):
     @property
     def limits_something(self) -> bool:
         return (self.tokens, self.model_calls, self.cost_usd) != (None, None, None)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What it names that is no limit of ours."""
+        return tuple(self.model_extra or ())
 
     def and_also(self, other: "Budget | None") -> "Budget":
         """The budget that keeps both: of each limit the tighter one."""
@@ -118,6 +128,11 @@ def refusal(whose: str, budget: Budget, spent: Spend, call: Spend) -> str | None
             f"{spent.model_calls:,}"
         )
     return None
+
+
+def no_limit(name: str) -> str:
+    """Why a budget that names this is refused."""
+    return f"{name!r} is no limit; there are: {', '.join(Budget.model_fields)}"
 
 
 def _tighter(one: _Number | None, other: _Number | None) -> _Number | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import JsonValue, ValidationError
 
 from app.domain.model.agents import AgentCatalog
+from app.domain.model.budgets import no_limit
 from app.domain.model.commands import NOTHING_EARLIER, SubmitTask
 from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.errors import InvalidInput, UnknownAgent, Violation
@@ -35,6 +36,8 @@ def edited_command(letter: DeadLetter, value: Value, catalog: AgentCatalog) -> S
     for name, here in kept.items():
         if name != "submitted_at" and getattr(command, name) != here:
             raise _invalid([Violation(f"/{name}", f"must stay {here}: a redrive is the same task")])
+    for name in command.budget.unknown if command.budget else ():
+        raise _invalid([Violation(f"/budget/{name}", no_limit(name))])
     try:
         agent = catalog.require(command.agent)
     except UnknownAgent:
