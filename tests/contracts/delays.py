@@ -19,6 +19,7 @@ from tests.waiting import until
 
 SOON = 2.0
 """Seconds after its time within which a command must be released, on a busy machine too."""
+EARLIER = Earlier(4, 2, 1, at(7), key=b"\xff chosen by a producer")
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -127,13 +128,13 @@ class DelaysContract:
             labels={"team": "blue"},
             not_before=at(90),
             traceparent=TRACEPARENT,
-        ).model_copy(update={"earlier": Earlier(4, 2, 1, at(7))})
+        ).model_copy(update={"earlier": EARLIER})
         await waiting.delays.put(command, later(0.1))
         released = Released()
         async with releasing(waiting.queue(), released):
             await until(lambda: bool(released.commands))
         assert released.commands == [command]
-        assert released.commands[0].earlier == Earlier(4, 2, 1, at(7))
+        assert released.commands[0].earlier == EARLIER
         assert released.commands[0].traceparent == TRACEPARENT
 
     async def test_what_waits_survives_a_queue_and_what_was_released_does_not_come_again(

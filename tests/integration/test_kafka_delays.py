@@ -12,9 +12,14 @@ from app.adapters.kafka.codec import encode
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.delay_queue import LIMITS, KafkaDelayQueue
 from app.adapters.kafka.delays import KafkaDelays
+from app.adapters.kafka.event_log import KafkaEventLog
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
+from app.adapters.local.clock import SystemClock
+from app.adapters.memory.dead_letters import MemoryDeadLetters
+from app.domain.model.commands import Earlier
 from app.domain.model.ids import WorkerId
+from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.ports.delays import DelayQueue, Due, Unwanted, nothing
 from app.ports.task_queue import Undecodable
 from tests.builders import submitted
@@ -23,6 +28,7 @@ from tests.integration.on_kafka import (
     KafkaTopics,
     OnKafka,
     OnTheEmbeddedBroker,
+    read_records,
     send_unreadable,
 )
 from tests.waiting import until
@@ -129,6 +135,24 @@ class TestKafkaDelays(OnTopics, OnKafka, DelaysContract):
         released = Released()
         async with releasing(waiting.queue(limits=Limits(slots=16, buffer=100)), released):
             await until(lambda: released.ids == ids("t-1"))
+
+    async def test_a_released_task_keeps_the_key_its_producer_chose(
+        self, waiting: WaitingOnKafka, log: KafkaEventLog
+    ) -> None:
+        keyed = submitted("keyed", context_id="c").model_copy(update={"earlier": Earlier(key=b"K")})
+        plain = submitted("plain", context_id="c")
+        release = ReleaseDelayed(log, MemoryDeadLetters(), SystemClock())
+        for command in (keyed, plain):
+            await waiting.delays.put(command, later(0))
+        work = asyncio.create_task(waiting.queue().run(release))
+        try:
+            topic = waiting.topics.of(keyed)
+            records = await read_records(waiting.connection, [topic], 2)
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+        keys = {str(dict(record.headers)["ce_subject"], "utf-8"): record.key for record in records}
+        assert keys == {keyed.id: b"K", plain.id: b"c"}
 
     async def test_two_workers_share_what_waits_and_release_each_once(
         self, waiting: WaitingOnKafka

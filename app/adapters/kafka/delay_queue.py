@@ -13,10 +13,11 @@ from app.adapters.kafka.claims import Claim, Limits, Record
 from app.adapters.kafka.cloudevents import read_headers
 from app.adapters.kafka.codec import Codec, origin_of
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.delays import not_before_of
+from app.adapters.kafka.delays import key_of, not_before_of
 from app.adapters.kafka.engine_group import EngineGroup
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.topics import Topics
+from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import TaskId, WorkerId
 from app.ports.delays import DelayQueue, Due, Release, Unwanted, nothing
 from app.ports.task_queue import Undecodable
@@ -64,6 +65,9 @@ class KafkaDelayQueue(DelayQueue):
             content = self._codec.command(record)
             if content is None:
                 return  # a tombstone: it asks for nothing
+            if isinstance(content, SubmitTask):
+                earlier = content.earlier._replace(key=key_of(record))
+                content = content.model_copy(update={"earlier": earlier})
             not_before = not_before_of(record)
             if not_before is None and not isinstance(content, Undecodable):
                 content = Undecodable("it does not say for which time it waits", content.id)

@@ -11,6 +11,8 @@ from app.domain.model.messages import rfc3339
 from app.ports.delays import Delays
 
 _NOT_BEFORE = "crewline-not-before"
+_KEY = "crewline-key"
+"""What the command's record had for a key; here it is the task's id."""
 
 
 class KafkaDelays(Delays):
@@ -21,8 +23,15 @@ class KafkaDelays(Delays):
     async def put(self, command: SubmitTask, not_before: datetime) -> None:
         _, value, headers = encode(command)
         headers = [*headers, (_NOT_BEFORE, rfc3339(not_before).encode())]
+        if command.earlier.key is not None:
+            headers.append((_KEY, command.earlier.key))
         key = command.id.encode()
         await (await self._producer.send(self._topic, key=key, value=value, headers=headers))
+
+
+def key_of(record: Record) -> bytes | None:
+    """The key a record of a command had before it waited."""
+    return dict(record.headers).get(_KEY)
 
 
 def not_before_of(record: Record) -> datetime | None:

@@ -12,6 +12,7 @@ from app.adapters.kafka.fleet import KafkaHeartbeats
 from app.adapters.kafka.producer import Producer
 from app.adapters.kafka.redelivery import KafkaRedelivery
 from app.adapters.kafka.topics import Topics
+from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import WorkerId
 from app.domain.model.messages import Message
 from app.ports.delays import DelayQueue, Delays, Unwanted, nothing
@@ -44,6 +45,8 @@ class KafkaEventLog(EventLog):
 
     async def append(self, message: Message) -> Awaitable[None]:
         key, value, headers = encode(message)
+        if isinstance(message, SubmitTask) and message.earlier.key is not None:
+            key = message.earlier.key
         return await self._producer.send(
             self._topics.of(message), key=key, value=value, headers=headers
         )

@@ -81,6 +81,8 @@ class Earlier(NamedTuple):
     """How often it came back from the dead letters."""
     redriven_at: datetime | None = None
     """When it last did: what was asked of the task before that is asked no longer."""
+    key: bytes | None = None
+    """The key its producer chose: by that it goes on, behind what else has it."""
 
 
 NOTHING_EARLIER = Earlier()

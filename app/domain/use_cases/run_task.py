@@ -132,7 +132,7 @@ class RunTaskHandler:
         again = None
         if not await self._turned_away(delivery, command, run):
             if command.not_before is not None and command.not_before > self.clock.now():
-                again = await self._delay(command, command.not_before, cancel)
+                again = await self._delay(delivery, command, command.not_before, cancel)
             elif (wait := await self._attempt(delivery, command, run, cancel)) is not None:
                 again = Again(wait, sooner=cancel)
         await run.acknowledged()
@@ -153,14 +153,16 @@ class RunTaskHandler:
         return True
 
     async def _delay(
-        self, command: SubmitTask, not_before: datetime, cancel: asyncio.Event
+        self, delivery: Delivery, command: SubmitTask, not_before: datetime, cancel: asyncio.Event
     ) -> Again | None:
         """Leave it to the delays; what has no room for the time beside it waits here."""
         now = self.clock.now()
         # not at once: their clock may be ahead of ours, and would send it back again and again
         soonest = now + _SHORTEST_DELAY
+        earlier = command.earlier._replace(key=delivery.origin.key)
+        delayed = command.model_copy(update={"earlier": earlier})
         try:
-            await self.delays.put(command, max(not_before, soonest))
+            await self.delays.put(delayed, max(not_before, soonest))
         except PayloadTooLarge:
             return Again((not_before - now).total_seconds(), cancel, counted=False)
         return None

@@ -106,7 +106,9 @@ class SettleAttempt:
     ) -> bool:
         """Whether the delays have it now: they have no room to note the time beside the largest."""
         _refuse_if_over(delivery)
-        earlier = command.earlier._replace(attempts=delivery.attempt, failures=failures)
+        earlier = command.earlier._replace(
+            attempts=delivery.attempt, failures=failures, key=delivery.origin.key
+        )
         try:
             await self.delays.put(command.model_copy(update={"earlier": earlier}), not_before)
         except PayloadTooLarge:
