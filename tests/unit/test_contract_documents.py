@@ -1,18 +1,24 @@
 """The published contract says what the code does."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+import app.adapters.kafka
 from app.adapters.kafka.channels import contract_files
+from app.adapters.kafka.cloudevents import EARLIER
+from app.adapters.kafka.topics import Topics
 from app.domain.model.vocabulary import MESSAGES
 
 SHIPPED = files("app.entrypoints") / "contract"
+KAFKA = Path(app.adapters.kafka.__path__[0])
 SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("*/*.json"))
 
 
@@ -52,6 +58,37 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
         node = document
         for step in reference.removeprefix("#/").split("/"):
             node = node[step.replace("~1", "/")]
+
+
+def test_every_topic_is_a_channel() -> None:
+    document = json.loads((SHIPPED / "asyncapi.json").read_text(encoding="utf-8"))
+    topics = {spec.name for spec in Topics().all([("{agent}", ["{runtime}"])])}
+    assert {channel["address"] for channel in document["channels"].values()} == topics
+
+
+def test_every_header_of_our_own_is_described() -> None:
+    document = json.loads((SHIPPED / "asyncapi.json").read_text(encoding="utf-8"))
+    sources = [KAFKA / f"{module}.py" for module in ("cloudevents", "delays", "delay_queue")]
+    written = {
+        name
+        for source in sources
+        for name in re.findall(r'"(crewline-[a-z-]+)"', source.read_text(encoding="utf-8"))
+    }
+    assert written == headers_of(document, "delayed-task", "crewline-")
+    for message in ("task.submit.v1", "plain"):
+        assert set(EARLIER) == headers_of(document, message, "crewline-")
+
+
+def headers_of(document: dict[str, Any], message: str, beginning: str) -> set[str]:
+    """The names that begin so, of the headers the document knows of this message."""
+    schemas = document["components"]["schemas"]
+    headers = document["components"]["messages"][message]["headers"]
+    parts = [
+        schemas[part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+        for part in headers.get("allOf", [headers])
+    ]
+    names = (name for part in parts for name in part["properties"])
+    return {name for name in names if name.startswith(beginning)}
 
 
 def test_who_serves_the_contract_does_not_load_what_writes_it() -> None:

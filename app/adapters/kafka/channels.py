@@ -15,6 +15,7 @@ from faststream.specification import AsyncAPI
 
 from app.adapters.kafka.message_documents import (
     DEAD_LETTER,
+    DELAYED_TASK,
     PLAIN,
     PLAIN_CANCEL,
     Json,
@@ -52,7 +53,7 @@ class _Channel:
     plain: str = PLAIN
     """What a message without headers is taken for, where it is received."""
     beside: tuple[str, ...] = ()
-    """Messages that are no CloudEvents."""
+    """Messages that travel here in a form of their own."""
 
 
 def _channels(topics: Topics) -> list[_Channel]:
@@ -119,6 +120,15 @@ def _channels(topics: Topics) -> list[_Channel]:
             (WorkerHeartbeat,),
             "What each worker has in hand, every few seconds. Key: the worker id. Compacted; a "
             "null value is a worker that has stopped.",
+        ),
+        _Channel(
+            "retries",
+            topics.retries,
+            False,
+            (),
+            "Tasks that wait for their time, or for another attempt, until a worker puts them "
+            f"back. {keyed} For workers only: produce a task with `not_before` instead.",
+            beside=(DELAYED_TASK,),
         ),
         _Channel(
             "deadLetters",

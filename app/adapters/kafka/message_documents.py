@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import JsonValue
 from pydantic.json_schema import models_json_schema
 
-from app.adapters.kafka.cloudevents import TYPE_PREFIX
+from app.adapters.kafka.cloudevents import EARLIER, TYPE_PREFIX
 from app.domain.model.commands import CancelTask, Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.messages import Message
@@ -16,8 +16,10 @@ Json = dict[str, Any]
 PLAIN = "plain"
 PLAIN_CANCEL = "plain-cancel"
 DEAD_LETTER = "dead-letter"
+DELAYED_TASK = "delayed-task"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _HEADERS = "CloudEventHeaders"
+_EARLIER = "EarlierHeaders"
 _PLAIN = "PlainTask"
 _PLAIN_CANCEL = "PlainCancel"
 
@@ -42,6 +44,7 @@ def messages() -> Json:
         **described,
         PLAIN: _plain_message(),
         PLAIN_CANCEL: _plain_cancel(),
+        DELAYED_TASK: _delayed_task(),
         DEAD_LETTER: _dead_letter(),
     }
 
@@ -70,7 +73,12 @@ def schemas() -> Json:
         "description": "A cancel in as few words as possible: the key says which task.",
     }
     found[_HEADERS] = _cloudevent_headers()
+    found[_EARLIER] = _earlier_headers()
     return found
+
+
+def _reference(schema: str) -> Json:
+    return {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _message(message: type[Message]) -> Json:
@@ -82,11 +90,12 @@ def _message(message: type[Message]) -> Json:
         "contentType": "application/json",
         "headers": {
             "allOf": [
-                {"$ref": f"#/components/schemas/{_HEADERS}"},
+                _reference(_HEADERS),
                 {"type": "object", "properties": {"ce_type": {"const": kind}}},
+                *([_reference(_EARLIER)] if message is SubmitTask else []),
             ]
         },
-        "payload": {"$ref": f"#/components/schemas/{message.__name__}"},
+        "payload": _reference(message.__name__),
     }
 
 
@@ -101,7 +110,8 @@ def _plain_message() -> Json:
             "`submitted_at` from `ce_time` or the record's timestamp."
         ),
         "contentType": "application/json",
-        "payload": {"$ref": f"#/components/schemas/{_PLAIN}"},
+        "headers": _reference(_EARLIER),
+        "payload": _reference(_PLAIN),
         "examples": [{"name": "smallest", "payload": {"input": "What is Kafka?"}}],
     }
 
@@ -116,8 +126,34 @@ def _plain_cancel() -> Json:
             "`ce_time` or the record's timestamp."
         ),
         "contentType": "application/json",
-        "payload": {"$ref": f"#/components/schemas/{_PLAIN_CANCEL}"},
+        "payload": _reference(_PLAIN_CANCEL),
         "examples": [{"name": "smallest", "payload": {"reason": "changed my mind"}}],
+    }
+
+
+def _delayed_task() -> Json:
+    submit = _message(SubmitTask)
+    waits = {
+        "crewline-not-before": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When it goes back to its command topic.",
+        },
+        "crewline-key": {
+            "type": "string",
+            "description": "The key it had there, and gets again.",
+        },
+        "crewline-moved": {
+            "type": "string",
+            "description": "It was written again while it waited, to make room for others.",
+        },
+    }
+    own = {"type": "object", "properties": waits, "required": ["crewline-not-before"]}
+    return {
+        **submit,
+        "title": "A task that waits",
+        "summary": "A task, and the time it waits for.",
+        "headers": {"allOf": [*submit["headers"]["allOf"], own]},
     }
 
 
@@ -163,3 +199,18 @@ def _cloudevent_headers() -> Json:
     }
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type"]
     return {"type": "object", "properties": properties, "required": required}
+
+
+def _earlier_headers() -> Json:
+    number: Json = {"type": "string", "pattern": "^[0-9]{1,6}$"}
+    described = (
+        {**number, "description": "Runs of the task before this message of it was sent."},
+        {**number, "description": "Those that count against the agent's retries."},
+        {**number, "description": "How often it came back from the dead letters."},
+        {"type": "string", "format": "date-time", "description": "When it last did."},
+    )
+    return {
+        "type": "object",
+        "description": "What became of a task before; a task that is submitted has none of it.",
+        "properties": dict(zip(EARLIER, described, strict=True)),
+    }
