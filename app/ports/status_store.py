@@ -55,6 +55,10 @@ class StatusStore(Protocol):
         """The task, or None where nothing has been heard of it."""
 
     @abstractmethod
+    async def command(self, task_id: TaskId) -> SubmitTask | None:
+        """What the task was first asked for, or None where that has not been heard of."""
+
+    @abstractmethod
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
         """A page of tasks, newest first by creation; raise `InvalidInput` for a broken cursor."""
 

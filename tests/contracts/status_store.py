@@ -12,6 +12,7 @@ from app.ports.status_store import (
 )
 from tests.builders import (
     TRACEPARENT,
+    at,
     completed,
     failed,
     started,
@@ -27,6 +28,23 @@ class StatusStoreContract:
     @pytest.fixture
     def views(self) -> Views:
         raise NotImplementedError("the subclass provides the views under test")
+
+    async def test_what_was_asked_for_is_kept_word_for_word(self, views: Views) -> None:
+        command = submitted(
+            input={"question": "naïve? \x00 🙂"},
+            parameters={"deep": {"er": [None, 1.5, True]}},
+            labels={"team": "blue"},
+            model="openai:gpt-5",
+            timeout_seconds=5,
+            expires_at=at(60),
+            traceparent=TRACEPARENT,
+        )
+        await views.writer.save(update(command))
+        await views.writer.save(update(submitted(input="another"), started()))
+        assert await views.store.command(command.id) == command
+        await views.writer.save(update(started("t-2")))
+        assert await views.store.command(task_id("t-2")) is None
+        assert await views.store.command(task_id("nobody")) is None
 
     async def test_an_unknown_task_is_not_found(self, views: Views) -> None:
         assert await views.store.find(task_id("nobody")) is None

@@ -9,7 +9,7 @@ import pytest
 
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
-from app.domain.model.commands import SubmitTask
+from app.domain.model.commands import SubmitTask, TaskBody
 from app.domain.model.ids import TaskId, minted_at
 from app.domain.model.messages import Message
 from app.domain.model.task import Task
@@ -176,19 +176,39 @@ async def test_a_key_with_another_body_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (422, "idempotency-key-reused")
 
 
-async def test_another_replica_knows_a_key_from_the_views(
+async def test_another_replica_knows_a_key_and_all_it_was_used_for_from_the_views(
     gateway: Gateway, client: httpx.AsyncClient
 ) -> None:
     keyed = {"Idempotency-Key": "order-4711"}
-    first = await client.post("/v1/tasks", json=BODY, headers=keyed)
-    await gateway.happen()
+    body = {**BODY, "runtime": "rules", "labels": {"a": "b", "c": "d"}, "budget": {"tokens": 9}}
+    others: list[dict[str, object]] = [
+        {"input": "x"},
+        {"parameters": {"depth": 1}},
+        {"context_id": "talk"},
+        {"priority": "high"},
+        {"timeout_seconds": 5},
+        {"expires_at": "2100-01-01T00:00:00Z"},
+        {"not_before": "2000-01-01T00:00:00Z"},
+        {"budget": {"tokens": 10}},
+        {"budget": None},
+        {"runtime": None},
+        {"model": "openai:gpt-5"},
+        {"labels": {"a": "b"}},
+    ]
+    assert {name for other in others for name in other} == TaskBody.model_fields.keys()
+    first = await client.post("/v1/tasks", json=body, headers=keyed)
+    await gateway.happen(started(first.json()["id"]))
     replica = Gateway(log=gateway.log, store=gateway.store)
     transport = httpx.ASGITransport(replica.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://replica") as other:
-        same = await other.post("/v1/tasks", json=BODY, headers=keyed)
-        changed = await other.post("/v1/tasks", json={**BODY, "input": "x"}, headers=keyed)
-    assert same.json()["id"] == first.json()["id"]
-    assert (changed.status_code, len(commands(gateway))) == (422, 1)
+        turned = {**dict(reversed(body.items())), "labels": {"c": "d", "a": "b"}}
+        same = await other.post("/v1/tasks", json=turned, headers=keyed)
+        assert same.json()["id"] == first.json()["id"]
+        for change in others:
+            changed = await other.post("/v1/tasks", json={**body, **change}, headers=keyed)
+            assert changed.status_code == 422, change
+            assert changed.json()["code"] == "idempotency-key-reused"
+    assert len(commands(gateway)) == 1
 
 
 async def test_a_repeat_while_the_first_is_being_accepted_conflicts() -> None:

@@ -41,6 +41,9 @@ class MemoryStatusStore(StatusStore, ViewStore):
             return None
         return self._described(task_id)
 
+    async def command(self, task_id: TaskId) -> SubmitTask | None:
+        return self._commands.get(task_id)
+
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
         behind = read_cursor(cursor) if cursor is not None else None
         known = map(self._described, self._commands.keys() | self._progress.keys())

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_
 
 from app.adapters.sql.database import Database
-from app.adapters.sql.rows import event_of, plain, task_of
+from app.adapters.sql.rows import command_of, event_of, plain, task_of
 from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
+from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
@@ -17,6 +18,10 @@ from app.ports.status_store import Page, StatusStore, TaskFilter
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
 _FIND = select(*_KNOWN).where(tasks.c.id == bindparam("task_id"))
+
+_COMMAND = select(tasks.c.command, tasks.c.traceparent).where(
+    tasks.c.id == bindparam("task_id"), tasks.c.command.is_not(None)
+)
 
 
 class SqlStatusStore(StatusStore):
@@ -28,6 +33,12 @@ class SqlStatusStore(StatusStore):
             lambda views: views.execute(_FIND, {"task_id": task_id}).one_or_none()
         )
         return task_of(*row) if row else None
+
+    async def command(self, task_id: TaskId) -> SubmitTask | None:
+        row = await self._database.read(
+            lambda views: views.execute(_COMMAND, {"task_id": task_id}).one_or_none()
+        )
+        return command_of(*row) if row else None
 
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
         query = _newest_first(wanted, read_cursor(cursor) if cursor is not None else None)

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from app.domain.model.commands import SubmitTask, TaskRequest
+from app.domain.model.commands import SubmitTask, TaskBody, TaskRequest
 from app.domain.model.ids import TaskId
 from app.domain.model.messages import Timestamp
 
 _KEPT = 10_000
 """How many are remembered; the views are behind by far fewer."""
+_ASKED = {"agent", *TaskBody.model_fields}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Accepted:
     traceparent: str | None
 
     def request_is(self, request: TaskRequest) -> bool:
-        return _digest(request) == self.digest
+        return digest_of(request) == self.digest
 
 
 class RecentRequests:
@@ -50,7 +51,7 @@ class RecentRequests:
         """Keep others from accepting the same meanwhile; call the result with what was accepted."""
 
         def remember(command: SubmitTask) -> None:
-            known = Accepted(_digest(request), command.submitted_at, command.traceparent)
+            known = Accepted(digest_of(request), command.submitted_at, command.traceparent)
             self._accepted[task_id] = known
             if len(self._accepted) > self._kept:
                 self._accepted.popitem(last=False)
@@ -62,7 +63,7 @@ class RecentRequests:
             self._pending.discard(task_id)
 
 
-def _digest(request: TaskRequest) -> bytes:
-    """The same for bodies that differ in the order of their names only."""
-    text = json.dumps(request.model_dump(mode="json"), sort_keys=True)
+def digest_of(body: TaskRequest | SubmitTask) -> bytes:
+    """The same for whatever asks for the same, names in any order; the id is left out."""
+    text = json.dumps(body.model_dump(mode="json", include=_ASKED), sort_keys=True)
     return blake2b(text.encode(), digest_size=16).digest()

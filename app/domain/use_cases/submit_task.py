@@ -9,7 +9,7 @@ from app.domain.model.errors import Conflict, Rejected, TaskExists
 from app.domain.model.ids import TaskId, derived_task_id, uuid7
 from app.domain.model.task import Task, describe
 from app.domain.use_cases.admit_task import Admission
-from app.domain.use_cases.recent_requests import RecentRequests
+from app.domain.use_cases.recent_requests import RecentRequests, digest_of
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
 from app.ports.status_store import StatusStore
@@ -83,7 +83,9 @@ class SubmitTaskHandler:
             return await self.store.find(task_id) or describe(first, None)
         with self.recent.accepting(task_id, request) as remember:
             if task := await self.store.find(task_id):
-                self._require_same(request, task_id, _same(task, request))
+                asked = await self.store.command(task_id)
+                same = asked is not None and digest_of(asked) == digest_of(request)
+                self._require_same(request, task_id, same)
                 return task
             self._admit(request)
             command = self._command(request, task_id, traceparent)
@@ -108,11 +110,3 @@ class SubmitTaskHandler:
         if request.id is None:
             raise KeyReused("this idempotency key was used before with a different request")
         raise TaskExists(f"task {task_id} was submitted before with a different request")
-
-
-def _same(task: Task, request: TaskRequest) -> bool:
-    """Whether a request asks for this task, as far as the views remember what was asked."""
-    kept = ("input", "parameters", "context_id", "labels", "priority")
-    return task.agent == request.agent and all(
-        getattr(task, name) == getattr(request, name) for name in kept
-    )
