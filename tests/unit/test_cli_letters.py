@@ -1,11 +1,13 @@
 """What `crewline dlq` takes, before any gateway is asked."""
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.entrypoints.cli import app
+from app.entrypoints.cli.connection import Gateway
 from app.entrypoints.cli.letters_shown import show_letter
 
 LETTER = "5f0c2f34-9a55-5c31-8a55-6f1f0d5e0001"
@@ -34,6 +36,20 @@ def test_an_edited_value_must_be_an_object(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["dlq", "redrive", LETTER, "--edit", str(file)])
     assert done.exit_code == 2
     assert "must be a JSON object" in done.stderr
+
+
+def test_that_there_are_none_is_said_to_people_and_not_to_machines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nothing(*_: object) -> tuple[dict[str, object], dict[str, str]]:
+        return {"items": [], "next_cursor": None}, {}
+
+    monkeypatch.setattr(Gateway, "get", nothing)
+    read = CliRunner().invoke(app, ["dlq", "list"])
+    assert (read.exit_code, read.stdout) == (0, "")
+    assert read.stderr == "crewline: no dead letters found\n"
+    parsed = CliRunner().invoke(app, ["dlq", "list", "--json"])
+    assert (json.loads(parsed.stdout)["items"], parsed.stderr) == ([], "")
 
 
 def test_a_letter_is_shown_without_what_could_rewrite_a_screen(

@@ -3,14 +3,17 @@
 import sys
 
 from app.entrypoints.cli.connection import Json
-from app.entrypoints.cli.outcomes import printable
+from app.entrypoints.cli.outcomes import complain, printable
 from app.entrypoints.cli.shown import show_table
 
 _TOLD = ("state", "reason", "detail", "agent", "task_id", "trace_id", "at", "attempts", "redrives")
 
 
 def show_letters(letters: list[Json]) -> None:
-    """One line for each letter."""
+    """One line for each letter; where there is none that is said, beside the output."""
+    if not letters:
+        complain("no dead letters found")
+        return
     names = ("id", "state", "reason", "agent", "at", "detail")
     rows = [[_line(letter.get(name)) for name in names] for letter in letters]
     show_table(["id", "state", "reason", "agent", "set aside", ""], rows)
