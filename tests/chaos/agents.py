@@ -63,8 +63,10 @@ def blocking(task: TaskInput, context: RunContext) -> Answer:
 
 
 async def flaky(task: TaskInput, context: RunContext) -> Answer:
-    """Fail the first attempts, as many as the task says, with a failure worth another try."""
+    """Take effect once, and fail the first attempts, as many as the task says."""
     with _run("flaky", task, context) as run:
+        key = context.idempotency_key("try")
+        take_effect(run, task.task_id, "try", key, context.attempt)
         if context.attempt <= _number(task, "failures"):
             raise RunFailed("flaky", f"attempt {context.attempt} was to fail", retryable=True)
         return _answer(task, run)

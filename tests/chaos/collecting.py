@@ -10,8 +10,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import JsonValue
 
+from app.adapters.kafka.cloudevents import read_headers
 from app.adapters.kafka.codec import Codec
-from app.adapters.kafka.dead_letters import read_dead_letter
+from app.adapters.kafka.dead_letters import read_lying
 from app.adapters.kafka.topics import Topics
 from app.adapters.sql.dump import dump
 from app.adapters.sql.opening import open_database
@@ -25,8 +26,9 @@ from app.domain.model.events import (
     TaskFailed,
     TaskRejected,
 )
+from app.domain.model.letters import LetterRedriven
 from app.ports.task_queue import Undecodable
-from tests.chaos.evidence import Command, Delayed, Evidence, Letter, Place, Shown, Told
+from tests.chaos.evidence import Command, Delayed, Evidence, Letter, Place, Settled, Shown, Told
 from tests.chaos.fleet import Fleet
 from tests.chaos.history import read_history
 from tests.chaos.ledger import read_ledger
@@ -86,7 +88,7 @@ async def read_topics(servers: str, prefix: str) -> list[Record]:
 def sort_out(records: Iterable[Record], topics: Topics) -> dict[str, Any]:
     """The parts of the evidence that the topics tell."""
     codec = Codec(topics)
-    commands, told, letters, delayed = [], [], [], []
+    commands, told, letters, settled, delayed = [], [], [], [], []
     for record in records:
         if topics.read_command_topic(record.topic) is not None:
             commands.append(_command(codec, record))
@@ -94,11 +96,26 @@ def sort_out(records: Iterable[Record], topics: Topics) -> dict[str, Any]:
             event = codec.event(record)
             if isinstance(event, ResultEvent):
                 told.append(_told(record, event))
-        elif record.topic == topics.dead_letters and (letter := read_dead_letter(record)):
-            letters.append(_letter(record, letter))
+        elif record.topic == topics.dead_letters:
+            lying = read_lying(record)
+            if isinstance(lying, DeadLetter):
+                letters.append(_letter(record, lying))
+            elif isinstance(lying, LetterRedriven):
+                settled.append(Settled(at=record.timestamp / 1000, letter_id=lying.letter_id))
         elif record.topic == topics.retries and record.key is not None:
-            delayed.append(Delayed(at=record.timestamp / 1000, task_id=record.key.decode()))
-    return {"commands": commands, "told": told, "letters": letters, "delayed": delayed}
+            delayed.append(_delayed(record, record.key))
+    return {
+        "commands": commands,
+        "told": told,
+        "letters": letters,
+        "settled": settled,
+        "delayed": delayed,
+    }
+
+
+def _delayed(record: Record, key: bytes) -> Delayed:
+    earlier = read_headers(record.headers).earlier
+    return Delayed(at=record.timestamp / 1000, task_id=key.decode(), attempts=earlier.attempts)
 
 
 def _letter(record: Record, letter: DeadLetter) -> Letter:
@@ -108,6 +125,9 @@ def _letter(record: Record, letter: DeadLetter) -> Letter:
         origin=Place(topic=origin.topic, partition=origin.partition, offset=origin.offset),
         reason=letter.reason,
         task_id=letter.task_id,
+        id=letter.id,
+        attempts=letter.attempts,
+        redrives=letter.redrives,
     )
 
 
@@ -123,6 +143,8 @@ def _place(record: Record) -> dict[str, Any]:
 def _command(codec: Codec, record: Record) -> Command:
     message = codec.command(record)
     key = record.key.decode("utf-8", "replace") if record.key else None
+    earlier = read_headers(record.headers).earlier
+    came = {"attempts": earlier.attempts, "redrives": earlier.redrives}
     if isinstance(message, SubmitTask):
         return Command(
             **_place(record),
@@ -133,10 +155,11 @@ def _command(codec: Codec, record: Record) -> Command:
             submission=message.labels.get("submission"),
             text=message.input if isinstance(message.input, str) else "",
             context_id=message.context_id,
+            **came,
         )
     kind = "unreadable" if isinstance(message, Undecodable) else "tombstone"
     task_id = message.task_id if isinstance(message, Undecodable) else None
-    return Command(**_place(record), key=key, kind=kind, task_id=task_id)
+    return Command(**_place(record), key=key, kind=kind, task_id=task_id, **came)
 
 
 def _told(record: Record, event: ResultEvent) -> Told:

@@ -7,11 +7,13 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from app.domain.model.events import TaskRedriven
 from tests.chaos.history import AnyEntry, Entry
 from tests.chaos.ledger import Effect, Ledger, Ran
 
 _Kind = TypeVar("_Kind", bound=Entry)
 _Item = TypeVar("_Item")
+REDRIVEN = TaskRedriven.TYPE
 
 
 class Fact(BaseModel):
@@ -37,6 +39,9 @@ class Command(Place):
     submission: str | None = None
     text: str = ""
     context_id: str | None = None
+    attempts: int = 0
+    """Runs there had been when it was sent."""
+    redrives: int = 0
 
 
 class Told(Place):
@@ -62,6 +67,16 @@ class Letter(Fact):
     origin: Place
     reason: str
     task_id: str | None
+    id: str = ""
+    attempts: int = 0
+    redrives: int = 0
+
+
+class Settled(Fact):
+    """The log says that a dead letter's message was sent again."""
+
+    at: float
+    letter_id: str
 
 
 class Delayed(Fact):
@@ -69,6 +84,7 @@ class Delayed(Fact):
 
     at: float
     task_id: str
+    attempts: int = 0
 
 
 class Shown(Fact):
@@ -91,6 +107,7 @@ class Evidence(BaseModel):
     commands: list[Command] = []
     told: list[Told] = []
     letters: list[Letter] = []
+    settled: list[Settled] = []
     delayed: list[Delayed] = []
     shown: dict[str, Shown] = {}
     stored: dict[str, str] = {}
@@ -124,9 +141,29 @@ class Evidence(BaseModel):
     def effects_of(self) -> dict[str, list[Effect]]:
         return _by(lambda each: each.task_id, self.ledger.effects)
 
+    @cached_property
+    def reopened(self) -> dict[str, list[int]]:
+        """After which attempts each task came back from the dead letters."""
+        redriven = [each for each in self.told if each.type == REDRIVEN]
+        found = _by(lambda each: each.task_id, redriven)
+        return {task_id: sorted({each.attempt for each in told}) for task_id, told in found.items()}
+
+    def round_of(self, task_id: str, attempt: int) -> int:
+        """How many redrives an attempt came after."""
+        return sum(after < attempt for after in self.reopened.get(task_id, []))
+
+    def endings(self, task_id: str) -> list[Told | None]:
+        """How each round ended, the last one included: the terminal event that was first."""
+        found: list[Told | None] = [None] * (1 + len(self.reopened.get(task_id, [])))
+        for told in self.told_of.get(task_id, []):
+            number = self.round_of(task_id, told.attempt)
+            if told.ending and found[number] is None:
+                found[number] = told
+        return found
+
     def ending(self, task_id: str) -> Told | None:
-        """The terminal event that stands first in the log."""
-        return next((each for each in self.told_of.get(task_id, []) if each.ending), None)
+        """How it ended, after the last redrive."""
+        return self.endings(task_id)[-1]
 
 
 def _by(name: Callable[[_Item], str | None], items: Iterable[_Item]) -> dict[str, list[_Item]]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.chaos.cluster import Cluster
+from tests.chaos.disks import Disk
 from tests.chaos.fleet import Fleet
 from tests.chaos.history import Away, Fault, History
 from tests.chaos.producing import Producers
+from tests.chaos.redriving import Redrivers
 from tests.chaos.storing import StoreServer
 
 Say = Callable[[str], None]
@@ -26,7 +28,9 @@ class Field:
     cluster: Cluster
     store: StoreServer | None
     """The database's server, where the store has one."""
+    disk: Disk
     producers: Producers
+    redrivers: Redrivers
     history: History
     chance: random.Random
     say: Say

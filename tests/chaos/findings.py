@@ -24,6 +24,7 @@ class Promise(StrEnum):
     CLEAN = "12 nothing is left behind"
     NOT_AGAIN = "13 what has ended is not run again"
     ONE_RUN = "14 what is sent twice is run once"
+    REDRIVEN = "15 a redrive brings back what is dead"
 
 
 @dataclass(frozen=True, slots=True)

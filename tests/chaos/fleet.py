@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from app.adapters.local.servers.server import free_port
+from tests.chaos.disks import FULL_DISK
 from tests.chaos.failpoints import FAILPOINT
 from tests.chaos.history import Gauge, History, Life
 from tests.chaos.ledger import LEDGER
@@ -72,6 +73,10 @@ class Fleet:
         return [*self.projectors, *self.workers, *self.gateways]
 
     @property
+    def full_disk(self) -> Path:
+        return self.folder / "disk-is-full"
+
+    @property
     def worker_group(self) -> str:
         return f"{self.prefix}.workers"
 
@@ -97,6 +102,7 @@ class Fleet:
             "CREWLINE_CATALOG__FOLDERS": str(CATALOG),
             "CREWLINE_LOGGING__FORMAT": "json",
             LEDGER: str(self.folder),
+            FULL_DISK: str(self.full_disk),
             "PYTHONPATH": str(ROOT),
         }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CREWLINE_", "OTEL_"))}

@@ -73,6 +73,17 @@ class Cancel(Entry):
     status: int | None = None
 
 
+class Redrive(Entry):
+    """Somebody asked once that a dead letter's message be sent again."""
+
+    what: Literal["redrive"] = "redrive"
+    letter_id: str
+    task_id: str | None = None
+    began: float
+    outcome: Literal["accepted", "indeterminate", "refused"]
+    status: int | None = None
+
+
 class Fault(Entry):
     """Something was broken, or mended."""
 
@@ -96,8 +107,14 @@ class Life(Entry):
     """Why it ended: `asked` by SIGTERM, or `killed`, by us or by a failpoint of ours."""
 
 
+FULL = "full"
+
+
 class Away(Entry):
-    """A server could not be reached, or not as usual, between `began` and `at`."""
+    """A server could not be reached, or not as usual, between `began` and `at`.
+
+    One that is `FULL` can be reached, and takes nothing.
+    """
 
     what: Literal["away"] = "away"
     server: Literal["kafka", "store"]
@@ -138,7 +155,7 @@ class Quiet(Entry):
 
 
 AnyEntry = Annotated[
-    Submission | Poison | Seen | Cancel | Fault | Life | Away | Commit | Gauge | Quiet,
+    Submission | Poison | Seen | Cancel | Redrive | Fault | Life | Away | Commit | Gauge | Quiet,
     Field(discriminator="what"),
 ]
 _ANY: TypeAdapter[AnyEntry] = TypeAdapter(AnyEntry)

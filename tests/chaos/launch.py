@@ -7,9 +7,10 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 from app.entrypoints.cli import main
-from tests.chaos import failpoints, guards
+from tests.chaos import disks, failpoints, guards
 
 _DIE_WITH_PARENT = 1
 
@@ -24,6 +25,8 @@ if __name__ == "__main__":
     end_with_owner()
     if point := os.environ.pop(failpoints.FAILPOINT, None):
         failpoints.install(point)
+    if flag := os.environ.pop(disks.FULL_DISK, None):
+        disks.install(Path(flag))
     if names := os.environ.pop(guards.WITHOUT, None):
         guards.take_away(names)
     main()

@@ -9,6 +9,7 @@ from tests.chaos.field import Field, NothingToBreak
 
 _TWO_AT_ONCE = 0.3
 _SUPERVISED_EVERY = 0.5
+_FINISHING = 60.0
 
 
 async def torment(field: Field, seconds: float, only: Collection[str] = ()) -> None:
@@ -20,11 +21,13 @@ async def torment(field: Field, seconds: float, only: Collection[str] = ()) -> N
         supervised.cancel()
         await asyncio.gather(supervised, return_exceptions=True)
     await mend(field)
+    await field.redrivers.finish(_FINISHING)
 
 
 async def mend(field: Field) -> None:
     """Everything runs and is reached again, but for those who never come back."""
     await field.cluster.heal()
+    await asyncio.to_thread(field.disk.free)
     if field.store is not None:
         await field.store.heal()
     field.fleet.start_all(but=field.given_up)

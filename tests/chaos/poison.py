@@ -17,10 +17,11 @@ class Draught:
     keyed: bool = True
     dead: bool = True
     """Whether it has to become a dead letter."""
+    given_key: bytes | None = None
 
     def key(self, chance: random.Random) -> bytes | None:
-        if not self.keyed:
-            return None
+        if self.given_key or not self.keyed:
+            return self.given_key
         return str(uuid.UUID(int=chance.getrandbits(128), version=4)).encode()
 
 

@@ -63,6 +63,19 @@ class Producers:
             await self._send(sent, "copy")
         return len(old)
 
+    async def stray(self, count: int) -> list[str]:
+        """Send what is no task under the ids of tasks that were sent just now; which ones.
+
+        It goes to another agent's topic, for there it does not wait until they have ended.
+        """
+        ids = []
+        for sent in self.sent[-count:]:
+            agent = "blocking" if sent.request.agent != "blocking" else "short"
+            draught = Draught("no task, with a task's id", b"{", given_key=sent.task_id.encode())
+            if await self.poison([draught], self.topic_of(agent)):
+                ids.append(sent.task_id)
+        return ids
+
     async def poison(self, draughts: Sequence[Draught], topic: str) -> int:
         """Send each; how many the broker took."""
         taken = 0

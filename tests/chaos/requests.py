@@ -27,7 +27,7 @@ class Requests:
             case "blocking":
                 body["parameters"] = {"seconds": round(self.chance.uniform(0.1, 0.8), 2)}
             case "flaky":
-                body["parameters"] = {"failures": self.chance.choice((1, 1, 2, 99))}
+                body["parameters"] = {"failures": self.chance.choice((1, 1, 2, 5, 99))}
         if agent in ("short", "medium") and self.chance.random() < 0.2:
             body["context_id"] = f"{self.prefix}-talk-{self.chance.randrange(_CONVERSATIONS)}"
         request = Request(name, agent, body)

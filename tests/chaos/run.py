@@ -12,14 +12,15 @@ from pathlib import Path
 
 from tests.chaos.checks import check
 from tests.chaos.cluster import running_cluster
+from tests.chaos.disks import Disk
 from tests.chaos.evidence import Evidence
 from tests.chaos.field import Field, Say
 from tests.chaos.findings import Finding
 from tests.chaos.fleet import Fleet, Size
-from tests.chaos.history import Fault, History, Submission
+from tests.chaos.history import Fault, History, Redrive, Submission
 from tests.chaos.nemesis import torment
 from tests.chaos.stage import HISTORY, Rates, staged
-from tests.chaos.storing import running_postgres, sqlite_in
+from tests.chaos.storing import running_postgres, sqlite_file, sqlite_in
 
 _SETTLING = 3.0
 
@@ -51,6 +52,7 @@ class Report:
         ended = Counter(each.ending or "" for each in endings if each)
         submitted = Counter(str(each.outcome) for each in evidence.entries(Submission))
         began = sum(run.what == "began" for run in evidence.ledger.runs)
+        redriven = Counter(str(each.outcome) for each in evidence.entries(Redrive))
         faults = Counter(fault.kind for fault in evidence.entries(Fault) if fault.phase == "begins")
         return [
             f"submissions  {_listed(submitted)}",
@@ -59,6 +61,7 @@ class Report:
             f"{len(evidence.letters)} dead letters",
             f"runs         {began}, {began - len(evidence.runs_of)} of them repeats; "
             f"{len(evidence.ledger.effects)} effects",
+            f"redrives     {_listed(redriven)}; {len(evidence.settled)} letters settled",
             f"faults       {sum(faults.values())}: {_listed(faults)}",
             f"findings     {len(self.findings)}",
         ]
@@ -90,7 +93,15 @@ async def run(plan: Plan, folder: Path, say: Say) -> Report:
             staged(fleet, history, chance.getrandbits(32), plan.rates)
         )
         field = Field(
-            fleet, cluster, store, stage.producers, history, random.Random(chance.random()), say
+            fleet,
+            cluster,
+            store,
+            Disk(fleet.full_disk, store.server if store else sqlite_file(folder)),
+            stage.producers,
+            stage.redrivers,
+            history,
+            random.Random(chance.random()),
+            say,
         )
 
         async def faults() -> None:

@@ -13,6 +13,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.history import History, Quiet, read_history
 from tests.chaos.lag import lag
 from tests.chaos.producing import Producers
+from tests.chaos.redriving import Redrivers
 from tests.chaos.requests import Requests
 from tests.chaos.submitting import Submitters, offers_cancel
 from tests.chaos.watching import Auditor, Watcher
@@ -38,6 +39,7 @@ class Stage:
     history: History
     submitters: Submitters
     producers: Producers
+    redrivers: Redrivers
     watcher: Watcher
     auditor: Auditor
     rates: Rates
@@ -123,6 +125,7 @@ async def staged(
                 cancels=await offers_cancel(gateways[0]),
             ),
             Producers(fleet.kafka, fleet.prefix, requests, history, random.Random(chance.random())),
+            Redrivers(gateways, history, random.Random(chance.random())),
             Watcher(gateways, history, random.Random(chance.random())),
             Auditor(fleet.kafka, fleet.worker_group, fleet.prefix, history),
             rates,

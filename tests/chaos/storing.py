@@ -53,5 +53,9 @@ async def running_postgres(history: History) -> AsyncIterator[StoreServer]:
         await asyncio.to_thread(server.stop)
 
 
+def sqlite_file(folder: Path) -> Path:
+    return folder / "views.db"
+
+
 def sqlite_in(folder: Path) -> str:
-    return f"sqlite:///{folder / 'views.db'}"
+    return f"sqlite:///{sqlite_file(folder)}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.history import Away, Cancel, Fault, Life, Seen, Submission
+from tests.chaos.history import Away, Cancel, Fault, Life, Redrive, Seen, Submission
 
 _BEFORE, _AFTER = 2.0, 5.0
 """Seconds around a task's life in which faults belong to its story."""
@@ -39,17 +39,25 @@ def _asked(evidence: Evidence, task_id: str) -> Iterator[Line]:
             yield entry.at, f"seen     {entry.state} {entry.attempt}.{entry.sequence}"
         elif isinstance(entry, Cancel) and entry.task_id == task_id:
             yield entry.at, f"cancel   {entry.outcome} ({entry.status})"
+        elif isinstance(entry, Redrive) and entry.task_id == task_id:
+            said = f"redrive  of {entry.letter_id}: {entry.outcome} ({entry.status})"
+            yield entry.at, f"{said} after {entry.at - entry.began:.3f} s"
 
 
 def _logged(evidence: Evidence, task_id: str) -> Iterator[Line]:
     for command in evidence.commands_of.get(task_id, []):
-        yield command.at, f"command  {command.topic}/{command.partition}@{command.offset}"
+        where = f"{command.topic}/{command.partition}@{command.offset}"
+        yield (
+            command.at,
+            f"command  {where}" + f", redrive {command.redrives}" * bool(command.redrives),
+        )
     for told in evidence.told_of.get(task_id, []):
         what = f"{told.type} {told.attempt}.{told.sequence} of {told.worker_id}"
         yield told.at, f"told     {what} at {told.partition}@{told.offset}"
     for letter in evidence.letters:
         if letter.task_id == task_id:
-            yield letter.at, f"dead     {letter.reason}, from {letter.origin.offset}"
+            said = f"{letter.reason} after {letter.attempts}, from {letter.origin.offset}"
+            yield letter.at, f"dead     {said}, letter {letter.id}"
 
 
 def _around(evidence: Evidence) -> Iterator[Line]:

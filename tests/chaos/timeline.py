@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.history import Away, Life
+from tests.chaos.history import FULL, Away, Life
 
 Interval = tuple[float, float]
 FOREVER = float("inf")
@@ -38,7 +38,8 @@ class Timeline:
         for pid, at in since.items():
             asleep[pid].append((at, FOREVER))
         for each in evidence.entries(Away):
-            away[each.server].append((each.began, each.at + LEARNING))
+            if each.how != FULL:
+                away[each.server].append((each.began, each.at + LEARNING))
         return cls(ended, dict(asleep), dict(away))
 
     def unexcused(self, interval: Interval, pids: Iterable[int]) -> float:

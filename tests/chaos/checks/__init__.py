@@ -8,6 +8,7 @@ from tests.chaos.checks.effects import check_effects
 from tests.chaos.checks.endings import check_endings
 from tests.chaos.checks.order import check_order
 from tests.chaos.checks.owners import check_owners
+from tests.chaos.checks.redrives import check_redrives
 from tests.chaos.checks.remains import check_remains
 from tests.chaos.checks.submissions import check_submissions
 from tests.chaos.evidence import Evidence
@@ -21,6 +22,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     check_cancels,
     check_commits,
     check_order,
+    check_redrives,
     check_remains,
 )
 

@@ -14,7 +14,7 @@ GRACE = 5.0
 def check_cancels(evidence: Evidence) -> Iterator[Finding]:
     timeline = Timeline.of(evidence)
     for cancel in evidence.entries(Cancel):
-        ending = evidence.ending(cancel.task_id)
+        ending = evidence.endings(cancel.task_id)[0]  # the load cancels what is young
         if cancel.outcome != "accepted" or ending is None:
             continue  # no ending at all is found by another check
         pids = {ran.pid for ran in evidence.runs_of.get(cancel.task_id, [])}

@@ -4,6 +4,7 @@ Each commit somebody read during the run is held against the log: what it covers
 outcome there by then. So an early acknowledgement is found even where nothing crashed after it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.evidence import Command, Evidence
@@ -46,10 +47,12 @@ def _durable(evidence: Evidence) -> dict[tuple[str, int, int], float]:
     for letter in evidence.letters:
         origin = (letter.origin.topic, letter.origin.partition, letter.origin.offset)
         buried[origin] = min(letter.at, buried.get(origin, letter.at))
-    told: dict[str, float] = {}
-    endings = [(each.task_id, each.at) for each in evidence.told if each.ending]
-    for task_id, at in [*endings, *((each.task_id, each.at) for each in evidence.delayed)]:
-        told[task_id] = min(at, told.get(task_id, at))
+    told: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+    for each in evidence.told:
+        if each.ending:
+            told[each.task_id].append((each.attempt, each.at))
+    for waits in evidence.delayed:
+        told[waits.task_id].append((waits.attempts + 1, waits.at))
     found = {}
     for command in evidence.commands:
         place = (command.topic, command.partition, command.offset)
@@ -57,6 +60,9 @@ def _durable(evidence: Evidence) -> dict[tuple[str, int, int], float]:
             found[place] = command.at
         elif command.kind == "unreadable" and place in buried:
             found[place] = buried[place]
-        elif command.kind == "task" and command.task_id in told:
-            found[place] = told[command.task_id]
+        elif command.kind == "task" and command.task_id is not None:
+            # what was told before a redrive is no outcome of the message that was sent again
+            later = [at for attempt, at in told[command.task_id] if attempt > command.attempts]
+            if later:
+                found[place] = min(later)
     return found

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from tests.chaos.evidence import Evidence, Told
 from tests.chaos.findings import Finding, Promise
 
-_STEPS = {"careful": {"reserve", "charge", "ship"}}
+_STEPS = {"careful": {"reserve", "charge", "ship"}, "flaky": {"try"}}
 """What an agent must have done when its task is completed."""
 _LEDGERED = frozenset({"short", "medium", "careful", "blocking", "flaky"})
 

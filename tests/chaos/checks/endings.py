@@ -64,11 +64,23 @@ def _changed(evidence: Evidence) -> Iterator[Finding]:
             last[seen.task_id] = seen
         elif seen.began >= before.at:
             last[seen.task_id] = seen
-            yield from _move(before, seen)
+            yield from _move(before, seen, _round(evidence, seen) - _round(evidence, before))
 
 
-def _move(before: Seen, seen: Seen) -> Iterator[Finding]:
-    if seen.state == "unknown":
+def _round(evidence: Evidence, seen: Seen) -> int:
+    """How many redrives a client knew of: one shows as news behind the attempt that had ended."""
+    known = evidence.round_of(seen.task_id, seen.attempt)
+    reopened = seen.attempt in evidence.reopened.get(seen.task_id, [])
+    return known + (reopened and seen.state == "submitted")
+
+
+def _move(before: Seen, seen: Seen, redriven: int) -> Iterator[Finding]:
+    if redriven < 0:
+        says = f"a client saw it redriven, and later {seen.state} as before that"
+        yield Finding(Promise.STAYS_ENDED, says, seen.task_id)
+    elif redriven and seen.state != "unknown":
+        return
+    elif seen.state == "unknown":
         says = f"a client saw it {before.state}, and later it was not known"
         yield Finding(Promise.STAYS_ENDED, says, seen.task_id)
     elif before.state in _ENDINGS:

@@ -49,7 +49,7 @@ def _conversations(evidence: Evidence) -> Iterator[Finding]:
                 first_of.setdefault(command.task_id, command)
         for earlier, later in pairwise(first_of):
             began = min((run.at for run in evidence.runs_of.get(later, [])), default=None)
-            ending = evidence.ending(earlier)
+            ending = evidence.endings(earlier)[0]  # a redrive comes when it comes
             if began is not None and ending is not None and ending.at > began + _CLOCKS:
                 says = f"it began {ending.at - began:.3f} s before {earlier} had ended"
                 yield Finding(Promise.ORDERED, says, later)

@@ -4,6 +4,7 @@ A worker that was paused or cut off cannot know that its task has gone to anothe
 needs to learn it is not held against it. What it does meanwhile is harmless: see the effects.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 from typing import NamedTuple
@@ -67,15 +68,23 @@ def _together(timeline: Timeline, task_id: str, runs: list[Run]) -> Iterator[Fin
 def _after_ending(evidence: Evidence, timeline: Timeline) -> Iterator[Finding]:
     """Once a client has seen the ending, a worker can see it too, before it runs anything."""
     endings = {state.value for state in TaskState if state.terminal}
-    seen_ended: dict[str, float] = {}
+    seen_ended: defaultdict[str, list[Seen]] = defaultdict(list)
     for seen in evidence.entries(Seen):
         if seen.state in endings:
-            seen_ended[seen.task_id] = min(seen.at, seen_ended.get(seen.task_id, FOREVER))
-    for task_id, at in seen_ended.items():
+            seen_ended[seen.task_id].append(seen)
+    for task_id, looks in seen_ended.items():
         for run in runs_of(evidence, timeline, task_id):
+            number = evidence.round_of(task_id, run.attempt)
+            at = min(
+                (each.at for each in looks if evidence.round_of(task_id, each.attempt) >= number),
+                default=FOREVER,
+            )
             awake = length_without((at, run.began), timeline.asleep.get(run.pid, []))
             if awake > LOOKING_UP:
                 says = f"run {run.run} began {run.began - at:.1f} s after a client saw it ended"
-                sent = len(evidence.commands_of.get(task_id, []))
+                sent = sum(
+                    evidence.round_of(task_id, command.attempts + 1) == number
+                    for command in evidence.commands_of.get(task_id, [])
+                )
                 promise = Promise.ONE_RUN if sent > 1 else Promise.NOT_AGAIN
                 yield Finding(promise, says, task_id)

@@ -26,7 +26,10 @@ def check_remains(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _crashes(evidence: Evidence) -> Iterator[Finding]:
-    """A process may end where its servers are away for good; never otherwise."""
+    """A process may end where its servers are away for good; never otherwise.
+
+    A store that is full is not away: it is waited for.
+    """
     away = [one for each in Timeline.of(evidence).away.values() for one in each]
     started = {life.pid: life.at for life in evidence.entries(Life) if life.change == "started"}
     for life in evidence.entries(Life):

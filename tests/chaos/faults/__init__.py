@@ -15,7 +15,9 @@ FAULTS: Mapping[str, Breaks] = MappingProxyType(
 
 def possible(field: Field) -> list[str]:
     """The faults there are for what this run consists of."""
-    missing = set(stores.FAULTS) if field.store is None else set()
+    missing = set(stores.OF_A_SERVER) if field.store is None else set()
+    if not field.disk.can_be_filled:
+        missing.add("disk-full")
     if len(field.cluster.brokers) < 2:
         missing |= set(brokers.OF_MANY)
     return [name for name in FAULTS if name not in missing]

@@ -1,4 +1,4 @@
-"""Faults of what is sent: the same again, long ago, or nothing anybody could act on."""
+"""Faults of what is sent: the same again, what had been given up, or what is no task."""
 
 from tests.chaos.field import Field
 from tests.chaos.poison import DRAUGHTS
@@ -21,4 +21,13 @@ async def poison(field: Field) -> None:
             await field.producers.poison(draughts, field.producers.topic_of(agent))
 
 
-FAULTS = {"replay": replay, "poison": poison}
+async def redrive(field: Field) -> None:
+    """Dead letters are sent again, and some that are not what ended their task."""
+    async with (
+        field.taking("producers"),
+        field.fault("redrive", "dead letters", "up to 10"),
+    ):
+        await field.redrivers.redrive(10, of_tasks=await field.producers.stray(3))
+
+
+FAULTS = {"replay": replay, "poison": poison, "redrive": redrive}

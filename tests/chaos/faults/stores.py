@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.chaos.field import Field, NothingToBreak
+from tests.chaos.history import FULL
 from tests.chaos.storing import StoreServer
 
 
@@ -54,4 +55,22 @@ async def slow_store(field: Field) -> None:
             store.proxy.heal()
 
 
-FAULTS = {"crash-store": crash_store, "cut-store": cut_store, "slow-store": slow_store}
+async def disk_full(field: Field) -> None:
+    """The views refuse what would make them larger, and have room again later."""
+    async with field.taking("store"):
+        seconds = field.chance.uniform(2, 6)
+        async with (
+            field.fault("disk full", "store", f"{seconds:.1f} s"),
+            field.away("store", FULL),
+        ):
+            await asyncio.to_thread(field.disk.fill)
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                refused = await asyncio.to_thread(field.disk.free)
+        field.say(f"{'':10}{refused} writes were refused")
+
+
+OF_A_SERVER = {"crash-store": crash_store, "cut-store": cut_store, "slow-store": slow_store}
+"""Faults of a database that has a server; SQLite is a file."""
+FAULTS = {**OF_A_SERVER, "disk-full": disk_full}
