@@ -3,17 +3,15 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from app.entrypoints.settings.groups import (
-    CatalogSettings,
-    GatewaySettings,
-    LimitsSettings,
-    LoggingSettings,
-    ProjectorSettings,
-    StoreSettings,
-    TelemetrySettings,
-    WorkerSettings,
-)
+from app.entrypoints.settings.catalog import CatalogSettings
+from app.entrypoints.settings.gateway import GatewaySettings
 from app.entrypoints.settings.kafka import KafkaSettings
+from app.entrypoints.settings.limits import LimitsSettings
+from app.entrypoints.settings.logging import LoggingSettings
+from app.entrypoints.settings.projector import ProjectorSettings
+from app.entrypoints.settings.store import StoreSettings
+from app.entrypoints.settings.telemetry import TelemetrySettings
+from app.entrypoints.settings.worker import WorkerSettings
 
 PREFIX = "CREWLINE_"
 DELIMITER = "__"
