@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from app.adapters.local.servers.kafka_distribution import KAFKA_VERSION
 from app.entrypoints.cli import app
 from app.entrypoints.settings import load_settings
+from tests.servers import REDIS_IMAGE
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.kafka.yml"
@@ -66,6 +67,13 @@ def test_the_settings_understand_every_variable_of_the_compose_file(
         if name.startswith("CREWLINE_"):
             monkeypatch.setenv(name, "" if value is None else str(value))
     load_settings()
+
+
+def test_the_workers_of_the_compose_file_count_together() -> None:
+    worker, redis = services()["worker"], services()["redis"]
+    assert worker["environment"]["CREWLINE_LIMITS__REDIS_URL"] == "redis://redis:6379/0"
+    assert "redis" in worker["depends_on"]
+    assert redis["image"] == REDIS_IMAGE
 
 
 @pytest.mark.parametrize("service", OURS)
