@@ -48,6 +48,8 @@ from tests.builders import (
     WORKER,
     at,
     completed,
+    failed,
+    redriven,
     rejected,
     submitted,
     task_id,
@@ -315,6 +317,22 @@ async def test_a_redelivered_task_that_has_ended_is_not_run_again() -> None:
     await at_work.handle(delivered(submitted("t-1"), attempt=2, redelivered=True))
     assert at_work.runtime.runs == 0
     assert at_work.events == []
+
+
+@pytest.mark.parametrize(
+    ("earlier", "runs"), [(Earlier(), 0), (Earlier(attempts=1, redrives=1), 1)]
+)
+async def test_of_a_redriven_task_only_the_message_that_was_sent_again_is_run(
+    earlier: Earlier, runs: int
+) -> None:
+    store = MemoryStatusStore()
+    ending, opened = failed("t-1"), redriven("t-1")
+    progress = fold(fold(None, ending, offset=0), opened, offset=1)
+    await store.save(ViewUpdate([], {ending.task_id: progress}, [], before={}, after={}))
+    at_work = Worker(Scripted(answer), store=store)
+    command = submitted("t-1").model_copy(update={"earlier": earlier})
+    await at_work.handle(delivered(command, attempt=2, redelivered=True))
+    assert at_work.runtime.runs == runs
 
 
 async def test_a_log_that_is_away_hears_of_the_run_later_and_the_task_runs_once() -> None:

@@ -32,6 +32,11 @@ class TaskAttempt(BaseModel):
     usage: Usage
 
     @property
+    def ended(self) -> bool:
+        """Whether the task ended with it, be it redriven since or not."""
+        return isinstance(self.state, TaskState) and self.state.terminal
+
+    @property
     def undecodable(self) -> bool:
         """Whether this was no run, but a message that is no task."""
         code = self.error.code if self.error else None

@@ -88,13 +88,17 @@ class RunTaskHandler:
         return self.tracing.processing(delivery.origin, traceparent, task_id, delivery.attempt)
 
     async def _ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
-        """Whether a task that may have run before has ended, as far as the views know."""
+        """Whether a task that may have run before has ended, as far as the views know.
+
+        One that was redriven is open again, but not for the messages that it died of.
+        """
         if self.store is None or not self._may_have_run(delivery, command):
             return False
         task = await self.store.find(command.id)
-        if task is None or not task.state.terminal:
+        if task is None:
             return False
-        return task.attempt > command.earlier.attempts or not command.earlier.redrives
+        before = command.earlier.attempts if command.earlier.redrives else 0
+        return any(each.number > before and each.ended for each in task.attempts)
 
     def _may_have_run(self, delivery: Delivery, command: SubmitTask) -> bool:
         """By this message or, shortly after a change of workers, by another one of the same task.
