@@ -45,6 +45,8 @@ class Delivery:
     """Earlier runs of which nothing is known but that their worker died."""
     inherited_at: datetime | None = None
     """When this worker took over from others, who may have run other messages of the same task."""
+    wait: float = 0.0
+    """Seconds that are left of an `Again` whose end its worker has not seen: not to run before."""
     over: Callable[[], bool] = _never
     """Asked right before others can see what a run does: whether somebody else may run it. Set by
     whoever watches over the run."""

@@ -1,6 +1,7 @@
 """What every TaskQueue must do; each adapter's test class subclasses this."""
 
 import asyncio
+import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,6 +44,9 @@ def id_of(delivery: Delivery) -> str:
 
 
 class TaskQueueContract:
+    long = 2.0
+    """Seconds in which two queues begin, one after another."""
+
     @pytest.fixture
     def tasks(self) -> Tasks:
         raise NotImplementedError("the subclass provides the tasks under test")
@@ -223,10 +227,12 @@ class TaskQueueContract:
 
         async with running(tasks.queue(slots=10), hang_on_some, grace=0):
             await until(lambda: len(begun) == 10 and len(ended) == 6)
+            await asyncio.sleep(0.3)  # room for whatever else is noted of what runs
         async with running(tasks.queue(slots=10), note):
             await until(lambda: len(again) == 4)
         assert {id_of(delivery) for delivery in again} == endless
         assert {(delivery.attempt, delivery.redelivered) for delivery in again} == {(2, True)}
+        assert {delivery.interrupted for delivery in again} == {0}
 
     async def test_a_task_that_comes_while_the_queue_runs_is_handed_out(self, tasks: Tasks) -> None:
         seen: list[str] = []
@@ -259,3 +265,41 @@ class TaskQueueContract:
         async with running(tasks.queue(slots=1), put_off_twice):
             await until(lambda: len(seen) == 3)
         assert seen == [(1, 0)] * 3
+
+    @pytest.mark.parametrize("waits", [True, False], ids=["it waits", "it still runs"])
+    async def test_a_wait_for_the_next_run_outlives_its_queue(
+        self, tasks: Tasks, *, waits: bool
+    ) -> None:
+        await tasks.put(submitted("t-1"))
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        not_before = 0.0
+        seen: list[tuple[int, int, float]] = []
+
+        async def fail(_: Delivery) -> None:
+            nonlocal not_before
+            begun.set()
+            await go_on.wait()
+            not_before = time.monotonic() + self.long
+            raise Again(self.long)
+
+        async def wait(delivery: Delivery) -> None:
+            seen.append((delivery.attempt, delivery.failures, delivery.wait))
+            if delivery.wait > 0:
+                raise Again(delivery.wait, counted=False)
+
+        async with running(tasks.queue(slots=1), fail):
+            await asyncio.wait_for(begun.wait(), 20)
+            if waits:
+                go_on.set()
+                await until(lambda: bool(not_before))
+            else:
+                asyncio.get_running_loop().call_later(0.3, go_on.set)
+        for _ in range(2):  # whoever stops while it waits hands it on once more
+            async with running(tasks.queue(slots=1), wait):
+                await until(lambda: bool(seen))
+            assert seen[0][:2] == (2, 1)
+            assert 0 < seen.pop()[2] <= self.long + 1
+        async with running(tasks.queue(slots=1), wait):
+            await until(lambda: bool(seen) and not seen[-1][2])
+        assert time.monotonic() >= not_before
+        assert {(attempt, failures) for attempt, failures, _ in seen} == {(2, 1)}

@@ -122,28 +122,24 @@ async def test_what_fails_too_often_is_a_dead_letter_and_says_how_often_it_was_t
     assert [each.attempt for each in runs_of(retrying, task_id)] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("hold", [30])
-async def test_kill_9_while_a_task_waits_with_its_worker_numbers_its_attempts_on(
-    retrying: Fleet,
+@pytest.mark.parametrize("end", ["kill -9", "drain"])
+@pytest.mark.parametrize("hold", [30, HOLD], ids=["with its worker", "with the delays"])
+async def test_a_task_that_waits_keeps_its_time_and_its_number_whatever_ends_its_worker(
+    retrying: Fleet, end: str
 ) -> None:
-    await killed_while_waiting(retrying)
-
-
-async def test_kill_9_while_a_task_waits_with_the_delays_keeps_its_time(retrying: Fleet) -> None:
-    first, second = await killed_while_waiting(retrying)
-    assert second.at - first.at >= WAIT
-
-
-async def killed_while_waiting(fleet: Fleet) -> tuple[Entry, Entry]:
-    task_id = await submit(fleet, parameters={"failures": 1, "retry_after": WAIT})
-    await until_it_is(fleet, task_id, "retrying")
-    fleet.kill("worker")
-    fleet.start("worker", *WORKER)
-    await until_it_is(fleet, task_id, "completed")
-    first, second = runs_of(fleet, task_id)
+    task_id = await submit(retrying, parameters={"failures": 1, "retry_after": WAIT})
+    await until_it_is(retrying, task_id, "retrying")
+    if end == "drain":
+        assert await retrying.stop("worker") == 0
+    else:
+        await asyncio.sleep(0.5)  # room for the commit
+        retrying.kill("worker")
+    retrying.start("worker", *WORKER)
+    await until_it_is(retrying, task_id, "completed")
+    first, second = runs_of(retrying, task_id)
     assert (first.attempt, second.attempt) == (1, 2)
-    assert len(await endings(fleet, task_id)) == 1
-    return first, second
+    assert second.at - first.at >= WAIT
+    assert len(await endings(retrying, task_id)) == 1
 
 
 async def test_kill_9_between_the_delays_and_the_commit_runs_a_task_on_and_ends_it_once(

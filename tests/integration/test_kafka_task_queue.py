@@ -65,6 +65,8 @@ async def tasks_on_kafka(kafka: str, topic_prefix: str) -> AsyncIterator[OnKafka
 
 
 class TestKafkaTaskQueue(TaskQueueContract):
+    long = 10.0
+
     @pytest.fixture
     def tasks(self, tasks_on_kafka: OnKafka) -> Tasks:
         return tasks_on_kafka

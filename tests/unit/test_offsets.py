@@ -25,7 +25,13 @@ def read(offsets: PartitionOffsets, *records: int) -> list[int]:
     done=st.sets(st.integers(0, 5_000)),
     running=st.dictionaries(
         st.integers(0, 5_000),
-        st.builds(Tries, st.integers(1, 300), st.integers(0, 300), st.integers(0, 300)),
+        st.builds(
+            Tries,
+            st.integers(1, 300),
+            st.integers(0, 300),
+            st.integers(0, 300),
+            st.integers(0, 2**33),
+        ),
         max_size=64,
     ),
 )
@@ -132,6 +138,22 @@ def test_only_runs_that_ended_with_their_worker_count_as_interrupted() -> None:
     assert handed_over
     assert Snapshot.decode(*died).running == {3: Tries(3, failures=1, interrupted=1)}
     assert Snapshot.decode(*handed_over).running == {3: Tries(3, failures=1, interrupted=0)}
+
+
+def test_when_the_next_run_may_begin_survives_until_there_was_one() -> None:
+    offsets = PartitionOffsets(None, end=0)
+    read(offsets, 3)
+    offsets.start(3)
+    offsets.end(3, failed=True, not_before=1_800_000_000)
+    for _ in range(2):
+        offsets = restored(offsets)
+        read(offsets, 3)
+        assert offsets.tries(3) == Tries(1, failures=1, not_before=1_800_000_000)
+        offsets.start(3)
+        offsets.end(3, failed=True, counted=False)
+    offsets.start(3)
+    offsets.end(3, failed=True)
+    assert offsets.tries(3) == Tries(2, failures=2)
 
 
 def test_what_ran_beside_others_is_not_blamed_when_its_worker_dies() -> None:

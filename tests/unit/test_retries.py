@@ -96,6 +96,14 @@ async def test_a_long_wait_is_left_to_the_delays_and_counts_on_there() -> None:
     assert at_work.events[-1].not_before == at(60 + 120)
 
 
+async def test_a_short_wait_is_left_to_the_delays_too_where_the_task_is_lost() -> None:
+    at_work, lost = failing(retry_after=5), delivered(submitted("t-1"))
+    lost.lost.set()
+    await at_work.handle(lost)
+    assert [each.id for each in at_work.delays.waiting] == [task_id("t-1")]
+    assert isinstance(at_work.events[-1], TaskRetryScheduled)
+
+
 async def test_what_comes_back_from_the_delays_runs() -> None:
     at_work = failing(retry_after=120)
     await at_work.handle(delivered(submitted("t-1")))

@@ -1,6 +1,7 @@
 """What an engine's reader hands to its runner, and how much of it at once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -71,11 +72,18 @@ class Claim:
     """With the run it is handed out for."""
     put_off: int = 0
     """How often its handler broke since it was read."""
+    not_before: float = 0.0
+    """When its wait for the next run ends that a former owner began, by the monotonic clock."""
 
     @property
     def redelivered(self) -> bool:
         """Whether a former owner of the partition may have run it."""
         return self.partition.offsets.may_have_run(self.record.offset)
+
+    @property
+    def wait(self) -> float:
+        """Seconds that are left of a wait which a former owner began."""
+        return max(0.0, self.not_before - time.monotonic()) if self.not_before else 0.0
 
     @property
     def lost(self) -> asyncio.Event:

@@ -29,6 +29,8 @@ class Tries(NamedTuple):
     """Those that ended by a failure of the task's own."""
     interrupted: int = 0
     """Those that ended with their worker, nobody knows why; what is left was nobody's fault."""
+    not_before: int = 0
+    """When the next one may begin, in seconds since 1970; 0 where no run asked for a wait."""
 
 
 UNTRIED = Tries()
@@ -58,7 +60,7 @@ class Snapshot:
         bits = self.done.to_bytes((self.done.bit_length() + 7) // 8, "little")
         raw = b"".join(map(_varint, numbers)) + bits
         packed = zlib.compress(raw, 6) if len(raw) > 48 else raw
-        mark, body = ("Z", packed) if len(packed) < len(raw) else ("R", raw)
+        mark, body = ("z", packed) if len(packed) < len(raw) else ("r", raw)
         return mark + base64.b64encode(body).decode()
 
     @classmethod
@@ -71,7 +73,7 @@ class Snapshot:
             stream = iter(_unpacked(metadata[0], raw))
             seen, count = position + _read(stream), _read(stream)
             running = {
-                position + _read(stream): Tries(_read(stream), _read(stream), _read(stream))
+                position + _read(stream): Tries(*(_read(stream) for _ in Tries._fields))
                 for _ in range(count)
             }
         except (ValueError, zlib.error):
@@ -118,8 +120,8 @@ class PartitionOffsets:
 
     def start(self, offset: int) -> Tries:
         """Count another run, and return them all."""
-        starts, failures, interrupted = self._open[offset]
-        self._open[offset] = tries = Tries(starts + 1, failures, interrupted)
+        starts, failures, interrupted, not_before = self._open[offset]
+        self._open[offset] = tries = Tries(starts + 1, failures, interrupted, not_before)
         self._active.add(offset)
         return tries
 
@@ -134,19 +136,18 @@ class PartitionOffsets:
         """Whether this record runs now."""
         return offset in self._active
 
-    def end(self, offset: int, *, failed: bool, counted: bool = True) -> None:
+    def end(self, offset: int, *, failed: bool, counted: bool = True, not_before: int = 0) -> None:
         """The run is over, the record is not; `failed` counts against the task.
 
-        Where it is not `counted`, it was no run.
+        Where it is not `counted`, it was no run, and what was known of the next one stays.
         """
         self._active.discard(offset)
         self._excused.discard(offset)
+        tries = self._open[offset]
         if not counted:
-            starts, failures, interrupted = self._open[offset]
-            self._open[offset] = Tries(starts - 1, failures, interrupted)
+            self._open[offset] = tries._replace(starts=tries.starts - 1)
         elif failed:
-            starts, failures, interrupted = self._open[offset]
-            self._open[offset] = Tries(starts, failures + 1, interrupted)
+            self._open[offset] = tries._replace(failures=tries.failures + 1, not_before=not_before)
 
     def complete(self, offset: int) -> None:
         """The record's outcome is durable."""
@@ -206,16 +207,16 @@ class PartitionOffsets:
         running = {offset: tries for offset, tries in self._open.items() if tries.starts}
         if not handing_over:
             for offset in self._active - self._excused:
-                starts, failures, interrupted = running[offset]
-                running[offset] = Tries(starts, failures, interrupted + 1)
+                starts, failures, interrupted, not_before = running[offset]
+                running[offset] = Tries(starts, failures, interrupted + 1, not_before)
         ahead = self._ahead.running.items()
         return running | {offset: tries for offset, tries in ahead if offset >= reached}
 
 
 def _unpacked(mark: str, raw: bytes) -> bytes:
-    if mark == "Z":
+    if mark == "z":
         return zlib.decompress(raw)
-    if mark == "R":
+    if mark == "r":
         return raw
     raise ValueError("a form we do not know")
 

@@ -6,6 +6,7 @@ A record is done when its handler has returned, and not before.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -97,6 +98,8 @@ class Runner:
         self._count(1, urgent=urgent)
         self._count_bytes(record, partition, 1)
         claim = Claim(record, partition, lane, self._precedence.rank(record), urgent)
+        if until := partition.offsets.tries(record.offset).not_before:
+            claim.not_before = time.monotonic() + until - time.time()
         if self._hold is None:
             self._lanes.add(lane, claim)
         else:
@@ -246,9 +249,7 @@ class Runner:
         failure = None if task.cancelled() else task.exception()
         if not claim.lost.is_set():
             if task.cancelled() or failure:
-                failed = isinstance(failure, Again)
-                counted = not isinstance(failure, Again) or failure.counted
-                claim.partition.offsets.end(claim.record.offset, failed=failed, counted=counted)
+                self._ended(claim, failure)
                 self._again(claim, failure)
             else:
                 claim.partition.offsets.complete(claim.record.offset)
@@ -262,11 +263,20 @@ class Runner:
         if self._held - self._running <= (self._limits.buffer - self._limits.slots) // 2:
             self.has_room.set()
 
+    def _ended(self, claim: Claim, failure: BaseException | None) -> None:
+        """Note that a run is over and its record is not, and when the next one may begin."""
+        offsets, offset = claim.partition.offsets, claim.record.offset
+        if isinstance(failure, Again):
+            until = math.ceil(time.time() + failure.seconds)
+            offsets.end(offset, failed=True, counted=failure.counted, not_before=until)
+        else:
+            offsets.end(offset, failed=False)
+        self._commits.note(claim.partition)
+
     def _again(self, claim: Claim, failure: BaseException | None) -> None:
         if self._stopping:
             return
         if isinstance(failure, Again):
-            self._commits.note(claim.partition)
             wait, sooner = failure.seconds, failure.sooner
         else:
             wait, sooner = self._put_off(claim, failure), None

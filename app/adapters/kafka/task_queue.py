@@ -75,6 +75,7 @@ class KafkaTaskQueue(TaskQueue, Shares):
                     lost=claim.lost,
                     failures=earlier.failures + claim.tries.failures,
                     interrupted=claim.tries.interrupted,
+                    wait=claim.wait,
                 )
             )
 

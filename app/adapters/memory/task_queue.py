@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 class _Entry:
     attempts: int = 0
     failures: int = 0
+    not_before: float = 0.0
+    """By the monotonic clock."""
     done: bool = False
 
 
@@ -115,11 +118,16 @@ class MemoryTaskQueue(TaskQueue, Shares):
         if not isinstance(command, SubmitTask):
             raise TypeError(f"{type(command).__name__} is no task")
         entry = self._tasks.entries[record.shard, record.offset]
+        inherited = entry.not_before
         async with self._lanes[command.context_id or command.id]:
             while not entry.done:
                 async with self._slots.one(command.priority):
                     entry.attempts += 1
-                    again = await self._run(self._delivery(command, record, entry), handle, entry)
+                    delivery = self._delivery(command, record, entry)
+                    delivery.wait = max(0.0, inherited - time.monotonic())
+                    again = await self._run(delivery, handle, entry)
+                if self._stopping:
+                    return
                 if not entry.done:
                     await _wait_for(again)
 
@@ -155,6 +163,7 @@ class MemoryTaskQueue(TaskQueue, Shares):
         except Again as again:
             if again.counted:
                 entry.failures += 1
+                entry.not_before = time.monotonic() + again.seconds
             else:
                 entry.attempts -= 1
             return again

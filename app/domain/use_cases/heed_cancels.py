@@ -1,14 +1,19 @@
-"""Hear what shall be canceled before any task is taken, and as long as tasks are."""
+"""Hear what shall be canceled before any task is taken, and as long as tasks are or wait."""
 
 import asyncio
+from dataclasses import dataclass
 
+from app.domain.model.commands import SubmitTask
 from app.domain.use_cases.cancellations import Cancellations
 from app.ports.control import Control
-from app.ports.task_queue import Handle, TaskQueue
+from app.ports.task_queue import Again, Delivery, Handle, TaskQueue
 
 
 class HeedfulQueue(TaskQueue):
-    """A queue that hands nothing out before its worker knows all that was canceled until then."""
+    """A queue that hands nothing out before its worker knows all that was canceled until then.
+
+    What still has to wait for its next run waits, unless it is canceled.
+    """
 
     def __init__(self, queue: TaskQueue, control: Control, cancellations: Cancellations) -> None:
         self._queue = queue
@@ -44,4 +49,19 @@ class HeedfulQueue(TaskQueue):
             for each in (caught_up, stopped):
                 each.cancel()
         if not self._stopped.is_set():
-            await self._queue.run(handle)
+            await self._queue.run(_Patient(handle, self._cancellations))
+
+
+@dataclass(frozen=True, slots=True)
+class _Patient:
+    handle: Handle
+    cancellations: Cancellations
+
+    async def __call__(self, delivery: Delivery) -> None:
+        if delivery.wait > 0 and isinstance(command := delivery.content, SubmitTask):
+            if redriven_at := command.earlier.redriven_at:
+                self.cancellations.outlived(command.id, redriven_at)
+            canceled = self.cancellations.awaited(command.id)
+            if not canceled.is_set():
+                raise Again(delivery.wait, canceled, counted=False)
+        await self.handle(delivery)

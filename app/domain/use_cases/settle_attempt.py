@@ -93,9 +93,9 @@ class SettleAttempt:
             await self._fail(delivery, run, failure)
             return None
         not_before = self.clock.now() + timedelta(seconds=wait)
-        held = wait <= self.hold_seconds or not await self._left_to_delays(
-            delivery, command, failures, not_before
-        )
+        # what was lost has an owner who would run it at once: he hears that we are done with it
+        short = wait <= self.hold_seconds and not delivery.lost.is_set()
+        held = short or not await self._left_to_delays(delivery, command, failures, not_before)
         await run.tell(
             TaskRetryScheduled, error=failure.error, not_before=not_before, usage=run.usage
         )
