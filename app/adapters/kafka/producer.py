@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Generator, Sequence
+import random
+from collections.abc import Awaitable, Generator
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
@@ -16,6 +17,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from app.adapters.kafka.batches import Batches, Headers, size_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.domain.model.errors import PayloadTooLarge, PlatformError
 from app.ports.event_log import LogUnavailable
@@ -25,8 +27,14 @@ log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=10_000)
 def _hashed(key: bytes) -> int:
-    """What every other client would choose a key's partition by; a task's key is hashed once."""
     return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def _partition(key: bytes | None, partitions: int) -> int:
+    """The partition every other client would choose too; a task's key is hashed once only."""
+    if key is None:
+        return random.randrange(partitions)  # noqa: S311  # nothing secret
+    return _hashed(key) % partitions
 
 
 class Acknowledgement(Awaitable[None]):
@@ -69,10 +77,7 @@ class Producer:
         self._connection = connection
         self._max_message_bytes = max_message_bytes or connection.max_message_bytes
         self._deadline = deadline
-        self._producer: Any = None
-        self._partitions: dict[str, int] = {}
-        """How many each topic has, until the brokers tell again."""
-        self._spoiled = False
+        self._batches: Batches | None = None
         self._changing = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
 
@@ -99,21 +104,27 @@ class Producer:
         *,
         key: bytes | None,
         value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
+        headers: Headers,
         partition: int | None = None,
     ) -> Acknowledgement:
         """Take a record, in order; raise `PayloadTooLarge` or `LogUnavailable` where that fails."""
+        if size_of(key, value, headers) > self._max_message_bytes:
+            raise _too_large()
         until = asyncio.get_running_loop().time() + self._deadline
         try:
-            if self._spoiled or topic not in self._partitions:
+            batches = self._batches
+            if batches is None or batches.failed or topic not in batches.partitions:
                 async with asyncio.timeout_at(until):
-                    await self._learn(topic)
-            if key is not None and partition is None:
-                partition = _hashed(key) % self._partitions[topic]
-            # what may still hold it up, a full batch, ends with the request's timeout
-            sent = await self._producer.send(
-                topic, value, key=key, headers=headers, partition=partition
-            )
+                    batches = await self._usable()
+                    await batches.learn(topic)
+            if partition is None:
+                partition = _partition(key, batches.partitions[topic])
+            of_partition = batches.of(TopicPartition(topic, partition))
+            durable = of_partition.add(key, value, headers)
+            if durable is None:
+                async with asyncio.timeout_at(until):
+                    while (durable := of_partition.add(key, value, headers)) is None:
+                        await of_partition.room()
         except UnknownTopicOrPartitionError as error:
             missing = f"the topic {topic} does not exist; `crewline topics apply` makes it"
             raise LogUnavailable(missing, retry_after=10) from error
@@ -121,35 +132,28 @@ class Producer:
             raise LogUnavailable(f"Kafka has not taken a message for {topic} in time") from error
         except (KafkaError, OSError) as error:
             raise _translated(error) from error
-        sent.add_done_callback(self._settled)
-        return Acknowledgement(sent, until)
+        return Acknowledgement(durable, until)
 
     async def ping(self) -> None:
         """Return if a broker answers, else raise `LogUnavailable`."""
         try:
             async with asyncio.timeout(self._deadline):
-                producer = await self._usable()
-                answered = await producer.client.force_metadata_update()
+                batches = await self._usable()
+                answered = await batches.producer.client.force_metadata_update()
         except (KafkaError, OSError, TimeoutError) as error:
             raise LogUnavailable("no Kafka broker answers") from error
         if not answered:
             raise LogUnavailable("no Kafka broker answers")
 
-    async def _learn(self, topic: str) -> None:
-        """Have a producer that knows the topic."""
-        producer = await self._usable()
-        self._partitions[topic] = len(await producer.partitions_for(topic))
-
-    async def _usable(self) -> Any:
+    async def _usable(self) -> Batches:
         async with self._changing:
-            if self._spoiled:
+            if self._batches and self._batches.failed:
                 await self._stop()
-            if self._producer is None:
+            if self._batches is None:
                 settings = self._connection.producer_settings()
                 settings |= {"max_request_size": self._max_message_bytes}
-                self._producer = await _started(settings)
-                self._producer.client.cluster.add_listener(lambda _: self._partitions.clear())
-            return self._producer
+                self._batches = Batches(await _started(settings))
+            return self._batches
 
     async def _stop(self) -> None:
         """Send what is still waiting, for a while, and close.
@@ -157,10 +161,9 @@ class Producer:
         What takes longer goes on by itself until the brokers have those records: to cut it short
         would leave its connections open and its loop running.
         """
-        producer, self._producer, self._spoiled = self._producer, None, False
-        self._partitions.clear()
-        if producer is not None:
-            stopping = asyncio.create_task(producer.stop())
+        batches, self._batches = self._batches, None
+        if batches is not None:
+            stopping = asyncio.create_task(batches.close())
             self._leaving.add(stopping)
             stopping.add_done_callback(self._left)
             await asyncio.wait({stopping}, timeout=self._deadline)
@@ -169,11 +172,6 @@ class Producer:
         self._leaving.discard(stopping)
         if not stopping.cancelled() and (error := stopping.exception()):
             log.info("a producer was not closed cleanly: %r", error)
-
-    def _settled(self, sent: "asyncio.Future[Any]") -> None:
-        """Also marks a failure as seen: who appends a trace may never look."""
-        if not sent.cancelled() and sent.exception() is not None:
-            self._spoiled = True
 
 
 async def _started(settings: dict[str, Any]) -> Any:
@@ -186,9 +184,13 @@ async def _started(settings: dict[str, Any]) -> Any:
     return producer
 
 
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge("the message is larger than the broker takes")
+
+
 def _translated(error: BaseException) -> PlatformError:
     if isinstance(error, MessageSizeTooLargeError):
-        return PayloadTooLarge("the message is larger than the broker takes")
+        return _too_large()
     if isinstance(error, TopicAuthorizationFailedError):
         return LogUnavailable("Kafka does not let us write to this topic", retry_after=60)
     return LogUnavailable(f"Kafka has not taken the message ({type(error).__name__})")
