@@ -16,6 +16,7 @@ from tests.e2e.fleet import Fleet
 
 AGENT = "noop"
 PROCESSES = ("gateway", "worker", "projector")
+_TASK = payload("task", input="do nothing")
 
 
 class Crewline:
@@ -70,7 +71,7 @@ class Crewline:
 
     async def produce_and_wait(self) -> None:
         task_id, ended = self._expect()
-        await self._producer.send_and_wait(self._commands, _task(), key=task_id.encode())
+        await self._producer.send_and_wait(self._commands, _TASK, key=task_id.encode())
         await ended
 
     async def produce_many(self, tasks: int, within: float) -> int:
@@ -80,7 +81,7 @@ class Crewline:
         for _ in range(tasks):
             task_id, ended = self._expect()
             results.append(ended)
-            await self._producer.send(self._commands, _task(), key=task_id.encode())
+            await self._producer.send(self._commands, _TASK, key=task_id.encode())
         await asyncio.wait(results, timeout=max(0, ends - asyncio.get_running_loop().time()))
         return sum(result.done() for result in results)
 
@@ -98,9 +99,7 @@ class Crewline:
         self._consumer.pause(*self._consumer.assignment())  # the view tells, not the results
         began = time.perf_counter()
         for _ in range(tasks):
-            await self._producer.send(
-                self._commands, _task(), key=uuid.uuid4().bytes.hex().encode()
-            )
+            await self._producer.send(self._commands, _TASK, key=str(uuid.uuid4()).encode())
         await self._producer.flush()
         while (done := self._completed() - before) < tasks:
             if time.perf_counter() - began > 120:
@@ -130,7 +129,3 @@ class Crewline:
                 ended = self._waiting.pop(record.key.decode(), None)
                 if ended and not ended.done():
                     ended.set_result(None)
-
-
-def _task() -> bytes:
-    return payload("task", input="do nothing")

@@ -6,7 +6,7 @@ and reports late cannot change an outcome that somebody has already read. Only a
 dead letters opens a task again, and then for later attempts only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
 
@@ -100,6 +100,8 @@ class Progress:
     """The task came back from the dead letters after this attempt: endings up to it are past."""
     reopened_at: Timestamp | None = None
     """When that was: what was asked of the task before is past as well."""
+    redrives: int = 0
+    """How often it came back."""
 
     @property
     def ending(self) -> Ending | None:
@@ -116,6 +118,13 @@ class Progress:
         """What decides the state: the ending, else the news of the newest attempt."""
         return self.ending or self.attempts[max(self.attempts)].news
 
+    def at_redrive(self) -> "Progress | None":
+        """As it stood when the task came back last; None where it never did."""
+        if not self.reopened:
+            return None
+        kept = {number: each for number, each in self.attempts.items() if number <= self.reopened}
+        return replace(self, attempts=kept)
+
 
 def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress:
     """What is known after one more event; `offset` is where the event stands in the results log.
@@ -123,8 +132,9 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
     Where two events claim the same place, the one that stands first in the log has it.
     """
     attempt = _with(progress.attempts.get(event.attempt) if progress else None, event, offset)
-    redriven = isinstance(event, TaskRedriven)
-    reopened, reopened_at = (event.attempt, event.at) if redriven else (0, None)
+    reopened, reopened_at, redrives = 0, None, 0
+    if isinstance(event, TaskRedriven):
+        reopened, reopened_at, redrives = event.attempt, event.at, event.redrives
     if progress is None:
         return Progress(
             task_id=event.task_id,
@@ -135,6 +145,7 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
             attempts={event.attempt: attempt},
             reopened=reopened,
             reopened_at=reopened_at,
+            redrives=redrives,
         )
     attempts = {**progress.attempts, event.attempt: attempt}
     first = offset < progress.first_offset
@@ -147,6 +158,7 @@ def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress
         attempts=dict(sorted(attempts.items())),
         reopened=max(progress.reopened, reopened),
         reopened_at=max(filter(None, (progress.reopened_at, reopened_at)), default=None),
+        redrives=max(progress.redrives, redrives),
     )
 
 
@@ -170,9 +182,11 @@ def _newer(event: ResultEvent, offset: int, news: News) -> bool:
 
 def _news(event: ResultEvent, offset: int) -> News:
     news = partial(News, event.sequence, offset, event.at)
-    match event:
+    match event:  # the most frequent ones first
         case TaskStarted() | TaskRejected():
             return news()
+        case TaskCompleted() | TaskFailed() | TaskCanceled():
+            return news(usage=event.usage)
         case TaskProgressed():
             return news(message=event.message, usage=event.usage)
         case TaskRetryScheduled():
@@ -184,8 +198,6 @@ def _news(event: ResultEvent, offset: int) -> News:
             return news(state=state, input_request=question, usage=event.usage)
         case TaskRedriven():
             return news(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
-        case TaskCompleted() | TaskFailed() | TaskCanceled():
-            return news(usage=event.usage)
         case _:
             assert_never(event)
 

@@ -60,7 +60,9 @@ log.segment.bytes=67108864
 log.retention.hours=24
 """
 
-_JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=2")
+# Compiled once and quickly: on a small machine the optimizing compiler takes more than it gives.
+_QUICK = "-XX:TieredStopAtLevel=1"
+_JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:ActiveProcessorCount=2", _QUICK)
 
 
 class KraftBroker(LocalServer):
@@ -94,7 +96,7 @@ class KraftBroker(LocalServer):
             f"{distribution / 'libs'}/*",
         ]
         if not (self._home / "data" / "meta.properties").exists():
-            self._format([program, "-XX:TieredStopAtLevel=1", *common], settings)
+            self._format([program, _QUICK, *common], settings)
         return [program, *_JVM, *common, "kafka.Kafka", str(settings)]
 
     def _settings(self) -> str:
