@@ -47,7 +47,8 @@ def main() -> int:
     code = _judge(report)
     if code:
         again = f"make chaos SEED={seed} MINUTES={options.minutes:g} BROKERS={plan.brokers}"
-        print(f"\nrun it again:      {again} STORE={plan.store}")
+        only = f' ARGS="--only {options.only}"' if options.only else ""
+        print(f"\nrun it again:      {again} STORE={plan.store}{only}")
         print(f"judge it again:    python -m tests.chaos --check {folder / 'evidence.json'}")
     return code
 

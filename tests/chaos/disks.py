@@ -6,10 +6,11 @@ There is nothing to mount. SQLite is told that it may have no more pages than it
 extend file". Both keep what they have, and can be read.
 """
 
+import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Disk:
 
 def _give_back_what_is_free(file: Path) -> None:
     """Pages that rows have left would be filled again before any more are asked for."""
-    with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as database:
+    with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as database:
         database.execute("VACUUM")
 
 
@@ -70,14 +71,16 @@ def _limit_files(server: PostgresServer, largest: str) -> None:
         except FileNotFoundError:
             continue
         # as its own user: not even root may do it where it has no such capability
-        subprocess.run(
+        done = subprocess.run(
             ["prlimit", "--pid", pid, f"--fsize={largest}:unlimited"],
             user=owner.st_uid,
             group=owner.st_gid,
             extra_groups=[],
-            check=process.exists(),
+            check=False,
             capture_output=True,
         )
+        if process.exists():
+            done.check_returncode()
 
 
 def _title(process: Path) -> bytes:
@@ -98,8 +101,10 @@ def install(flag: Path) -> None:
 
     def note(context: ExceptionContext) -> None:
         said = str(context.original_exception)
-        if any(refusal in said for refusal in _REFUSALS) and flag.exists():
-            with flag.open("a") as refusals:
+        if any(refusal in said for refusal in _REFUSALS):
+            # never made anew: it is gone when there is room again
+            with suppress(FileNotFoundError), flag.open("r+") as refusals:
+                refusals.seek(0, os.SEEK_END)
                 refusals.write(f"{said.splitlines()[0]}\n")
 
     listen: Any = event.listen  # untyped

@@ -1,4 +1,4 @@
-"""Ten kinds of records that are no tasks, as broken programs and strangers send them."""
+"""Twelve kinds of records that are no tasks, as broken programs and strangers send them."""
 
 import gzip
 import json
