@@ -118,9 +118,9 @@ class ViewStore(StoredOffsets, Protocol):
     async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         """Fit the views to a log that was lost and begins empty: tasks that have ended stay.
 
-        Forgets the offsets and the runs of all other tasks, and returns their cancels, then their
-        commands, oldest first, to be appended again. Until that is done, asking again returns
-        them again.
+        Forgets the offsets and the runs of all other tasks, of a redriven one those since then,
+        and returns their cancels, then their commands, oldest first, to be appended again. Until
+        that is done, asking again returns them again.
         """
 
     @abstractmethod

@@ -1,10 +1,14 @@
 """What every ViewStore must keep; each adapter's test class subclasses this."""
 
+from dataclasses import replace
+
 import pytest
 
+from app.domain.model.commands import Earlier
 from app.domain.model.events import Usage
 from app.domain.model.ids import ContextId
 from app.domain.model.lifecycle import Reason, TaskState
+from app.domain.model.progress import fold
 from app.domain.model.task import describe
 from app.ports.event_log import Shard
 from app.ports.status_store import (
@@ -13,13 +17,17 @@ from app.ports.status_store import (
 )
 from tests.builders import (
     TRACEPARENT,
+    at,
     canceled,
     canceling,
     completed,
+    failed,
     input_required,
     progressed,
+    redriven,
     retry_scheduled,
     started,
+    stepped,
     submitted,
     task_id,
 )
@@ -234,3 +242,25 @@ class ViewStoreContract:
         assert labelled.items[0].reason is Reason.CANCELING
         await views.writer.save(update(submitted("nobody's")))
         assert (await found(views, task_id("nobody's"))).reason is Reason.QUEUED
+
+    async def test_a_redriven_task_goes_on_from_its_redrive_where_the_log_begins_anew(
+        self, views: Views
+    ) -> None:
+        command = submitted()
+        before = [started(), stepped(sequence=2), failed(sequence=3), redriven(sequence=4)]
+        again = [started(attempt=2, after=9), failed(attempt=2, after=10)]
+        twice = [redriven(attempt=2, redrives=2, after=20)]
+        lost = [started(attempt=3, after=21), stepped(attempt=3, after=22)]
+        await views.writer.save(update(command, *before, *again, *twice, *lost))
+        earlier = Earlier(attempts=2, redrives=2, redriven_at=at(20))
+        for _ in range(2):
+            (asked,) = await views.writer.begin_anew()
+            assert asked == command.model_copy(update={"earlier": earlier})
+        task = await found(views, command.id)
+        assert (task.state, task.reason, task.attempt) == (TaskState.SUBMITTED, "queued", 2)
+        assert [each.state for each in task.attempts] == [TaskState.FAILED, TaskState.FAILED]
+        assert await views.store.events(command.id) == [*before, *again, *twice]
+        known = await views.writer.progress([command.id])
+        told = fold(known[command.id], completed(attempt=3, after=30), 0)
+        await views.writer.save(replace(update(), progress={command.id: told}))
+        assert (await found(views, command.id)).state is TaskState.COMPLETED

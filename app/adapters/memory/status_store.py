@@ -9,7 +9,7 @@ from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import cursor_at, place_of, read_cursor
 from app.domain.model.progress import Progress
-from app.domain.model.task import Task, describe
+from app.domain.model.task import Task, describe, redriven
 from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import (
     OffsetsMoved,
@@ -94,9 +94,12 @@ class MemoryStatusStore(StatusStore, ViewStore):
         self._offsets.clear()
         for task_id in self._commands.keys() | self._progress.keys():
             if not self._described(task_id).state.terminal:
-                self._progress.pop(task_id, None)
-                self._events.pop(task_id, None)
-        waiting = {key: each for key, each in self._commands.items() if key not in self._progress}
+                self._begin_anew(task_id)
+        waiting = {
+            key: redriven(each, self._progress[key]) if key in self._progress else each
+            for key, each in self._commands.items()
+            if not self._described(key).state.terminal
+        }
         there = waiting.keys() | self._progress.keys()
         self._cancels = {key: each for key, each in self._cancels.items() if key in there}
         cancels = (each for key, each in self._cancels.items() if key in waiting)
@@ -104,6 +107,15 @@ class MemoryStatusStore(StatusStore, ViewStore):
             *sorted(cancels, key=lambda cancel: (cancel.at, cancel.task_id)),
             *sorted(waiting.values(), key=lambda command: (command.submitted_at, command.id)),
         ]
+
+    def _begin_anew(self, task_id: TaskId) -> None:
+        """Forget what was told of it, but for what had ended before it was redriven."""
+        told, events = self._progress.pop(task_id, None), self._events.pop(task_id, {})
+        past = told.at_redrive() if told and task_id in self._commands else None
+        if past is not None:
+            self._progress[task_id] = past
+            kept = {key: each for key, each in events.items() if key[0] <= past.reopened}
+            self._events[task_id] = kept
 
     async def clear(self) -> None:
         for kept in (self._commands, self._progress, self._cancels, self._events, self._offsets):

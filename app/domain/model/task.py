@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from app.domain.model.commands import CancelTask, Input, SubmitTask
+from app.domain.model.commands import CancelTask, Earlier, Input, SubmitTask
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.events import InputRequest, Result, TaskError, Usage
 from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId, WorkerId
@@ -140,6 +140,12 @@ def _described(command: SubmitTask | None, progress: Progress | None) -> Task:
         or (progress.trace_id if progress else None),
         sequence=latest.sequence,
     )
+
+
+def redriven(command: SubmitTask, progress: Progress) -> SubmitTask:
+    """The command as it was sent when the task last came back from the dead letters."""
+    earlier = Earlier(progress.reopened, 0, progress.redrives, progress.reopened_at)
+    return command.model_copy(update={"earlier": earlier})
 
 
 def carried_on(task: Task, progress: Progress) -> Task:
