@@ -15,8 +15,10 @@ import typer
 from app.domain.model.errors import Unavailable
 from app.entrypoints import projector, worker
 from app.entrypoints.bootstrap.agents import CREWAI, catalog_of, crewai_installed
-from app.entrypoints.bootstrap.brokers import Broker, MemoryBroker, broker_of
+from app.entrypoints.bootstrap.broker import Broker
+from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.local_servers import alone_in, local_broker
+from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.cli.people import DEFAULT_URL
 from app.entrypoints.gateway import serving

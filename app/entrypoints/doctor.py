@@ -15,7 +15,7 @@ from app.entrypoints.bootstrap.agents import (
     crewai_installed,
     missing_keys,
 )
-from app.entrypoints.bootstrap.brokers import broker_of
+from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import open_store
 from app.entrypoints.settings import Settings, SettingsError

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.entrypoints.bootstrap import processes
-from app.entrypoints.bootstrap.brokers import Broker, broker_of
+from app.entrypoints.bootstrap.broker import Broker
+from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector, until_stopped

@@ -11,7 +11,8 @@ import typer
 from app.domain.model.errors import Rejected
 from app.domain.use_cases.project_status import PatientOffsets
 from app.entrypoints.bootstrap import processes
-from app.entrypoints.bootstrap.brokers import Broker, broker_of
+from app.entrypoints.bootstrap.broker import Broker
+from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.settings import Settings, StoreSettings

@@ -6,7 +6,7 @@ import json
 import typer
 
 from app.entrypoints.bootstrap.agents import catalog_of
-from app.entrypoints.bootstrap.brokers import broker_of
+from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.settings import Settings
 
 

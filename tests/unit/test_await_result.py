@@ -19,7 +19,8 @@ from app.domain.model.task import Task, describe
 from app.domain.use_cases import read_status
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.read_status import ReadStatus
-from app.entrypoints.bootstrap.brokers import MemoryBroker, Tail
+from app.entrypoints.bootstrap.broker import Tail
+from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.processes import gateway as gateway_process
 from app.entrypoints.bootstrap.telemetry import Observed
 from app.entrypoints.gateway.draining import Draining

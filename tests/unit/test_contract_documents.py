@@ -93,7 +93,7 @@ def headers_of(document: dict[str, Any], message: str, beginning: str) -> set[st
 
 def test_who_serves_the_contract_does_not_load_what_writes_it() -> None:
     program = (
-        "import sys, app.entrypoints.gateway.app, app.entrypoints.bootstrap.brokers\n"
+        "import sys, app.entrypoints.gateway.app, app.entrypoints.bootstrap.kafka_broker\n"
         "sys.exit('faststream' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -9,7 +9,7 @@ import pytest
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.errors import Rejected
 from app.entrypoints import rebuild
-from app.entrypoints.bootstrap.brokers import MemoryBroker
+from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.settings import Settings, StoreSettings
 from app.ports.event_log import EventFeed, LogUnavailable, Offsets

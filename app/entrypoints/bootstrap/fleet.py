@@ -12,7 +12,7 @@ from app.domain.use_cases.follow_fleet import FollowFleet
 from app.domain.use_cases.presence import Presence, Profile
 from app.domain.use_cases.present_queue import PresentQueue
 from app.domain.use_cases.tasks_in_hand import TasksInHand
-from app.entrypoints.bootstrap.brokers import Broker, Log
+from app.entrypoints.bootstrap.broker import Broker, Log
 from app.entrypoints.bootstrap.telemetry import VERSION
 from app.entrypoints.settings import WorkerSettings
 

@@ -26,7 +26,7 @@ from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
-from app.entrypoints.bootstrap.brokers import Broker
+from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import Store

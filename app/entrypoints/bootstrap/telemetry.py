@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.adapters.memory.tracing import NullTracing
 from app.adapters.otel.telemetry import TelemetryMisconfigured, start_telemetry
-from app.entrypoints.bootstrap.brokers import Broker
+from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.logs import configure_logging
 from app.entrypoints.settings import Settings, SettingsError
 from app.ports.event_log import EventLog

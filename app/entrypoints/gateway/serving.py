@@ -6,7 +6,8 @@ import socket
 import structlog
 
 from app.entrypoints.bootstrap import processes
-from app.entrypoints.bootstrap.brokers import Broker, broker_of
+from app.entrypoints.bootstrap.broker import Broker
+from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.gateway.draining import Draining

@@ -1,10 +1,8 @@
-"""Where the log is: Kafka, or this process's memory."""
+"""Kafka, as the settings describe it."""
 
-from abc import abstractmethod
 from collections.abc import Collection, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from pydantic import SecretStr
 
@@ -21,104 +19,17 @@ from app.adapters.kafka.oauth import ClientCredentials
 from app.adapters.kafka.result_tail import KafkaResultTail
 from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
 from app.adapters.kafka.topics import Topics
-from app.adapters.memory.backlogs import MemoryBacklogs
-from app.adapters.memory.control import MemoryControl
-from app.adapters.memory.dead_letters import MemoryDeadLetters
-from app.adapters.memory.event_feed import MemoryEventFeed
-from app.adapters.memory.event_log import MemoryEventLog
-from app.adapters.memory.result_tail import MemoryResultTail
-from app.adapters.memory.task_queue import MemoryTaskQueue, MemoryTasks
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.model.messages import Message
+from app.entrypoints.bootstrap.broker import Broker, Log, Queue, Tail
 from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
 from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.delays import DelayQueue, Delays, Unwanted
-from app.ports.event_log import EventFeed, EventLog, ResultTail
-from app.ports.fleet import FleetFeed, Heartbeats
-from app.ports.redelivery import Redelivery
-from app.ports.task_queue import Ownership, Shares, TaskQueue
-
-
-class Log(EventLog, Protocol):
-    @abstractmethod
-    def delays(self) -> Delays:
-        """Where commands wait for their time."""
-
-    @abstractmethod
-    def delay_queue(self, worker_id: WorkerId, unwanted: Unwanted) -> DelayQueue:
-        """What releases them, shared out over the workers."""
-
-    @abstractmethod
-    def redelivery(self) -> Redelivery:
-        """Sends dead letters' messages again."""
-
-    @abstractmethod
-    def heartbeats(self) -> Heartbeats:
-        """Where a worker says that it lives."""
-
-    @abstractmethod
-    async def ping(self) -> None:
-        """Return if the broker answers, else raise `LogUnavailable`."""
-
-
-class Queue(TaskQueue, Shares, Protocol):
-    """A queue that also tells how much of it is ours."""
-
-
-class Tail(ResultTail, Protocol):
-    @abstractmethod
-    async def ready(self) -> None:
-        """Return once nothing appended from now on is missed."""
-
-
-class Broker(Protocol):
-    """The adapters of one technology."""
-
-    forgets: bool
-    """Whether all that is in it is gone when it stops."""
-
-    @abstractmethod
-    def log(self) -> AbstractAsyncContextManager[Log]: ...
-
-    @abstractmethod
-    def dead_letters(self) -> AbstractAsyncContextManager[DeadLetters]: ...
-
-    @abstractmethod
-    def feed(self, group: str | None, member: str | None = None) -> EventFeed:
-        """What the views are made from; a `member` that comes back has its share at once."""
-
-    @abstractmethod
-    def tail(self) -> Tail: ...
-
-    @abstractmethod
-    def control(self) -> Control: ...
-
-    @abstractmethod
-    def fleet(self) -> FleetFeed: ...
-
-    @abstractmethod
-    def queue(
-        self,
-        settings: WorkerSettings,
-        worker_id: WorkerId,
-        others: Collection[AgentName],
-        ownership: Ownership,
-    ) -> Queue:
-        """A queue of all tasks but those of `others`, agents this worker cannot run."""
-
-    @abstractmethod
-    def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:
-        """How much waits for the workers of this group."""
-
-    @abstractmethod
-    def topic_of(self, message: Message) -> str: ...
-
-    @abstractmethod
-    async def provision(self, catalog: AgentCatalog, *, apply: bool) -> Sequence[str]:
-        """What has to change about the topics, a line each; done where `apply` says so."""
+from app.ports.event_log import EventFeed
+from app.ports.fleet import FleetFeed
+from app.ports.task_queue import Ownership
 
 
 def broker_of(settings: Settings) -> Broker:
@@ -231,58 +142,3 @@ class KafkaBroker(Broker):
         if apply:
             await provisioning.apply(self.connection, changes)
         return [str(change) for change in changes]
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryBroker(Broker):
-    """For `crewline dev --broker memory`: all processes in one, and nothing kept."""
-
-    memory: MemoryEventLog = field(default_factory=MemoryEventLog)
-    letters: MemoryDeadLetters = field(init=False)
-    forgets: bool = True
-    tasks: MemoryTasks = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tasks", MemoryTasks(self.memory))
-        object.__setattr__(self, "letters", MemoryDeadLetters(self.memory))
-
-    def log(self) -> AbstractAsyncContextManager[Log]:
-        return nullcontext(self.memory)
-
-    def dead_letters(self) -> AbstractAsyncContextManager[DeadLetters]:
-        return nullcontext(self.letters)
-
-    def feed(self, group: str | None, member: str | None = None) -> EventFeed:  # noqa: ARG002  alone
-        return MemoryEventFeed(self.memory)
-
-    def tail(self) -> Tail:
-        return MemoryResultTail(self.memory)
-
-    def control(self) -> Control:
-        return MemoryControl(self.memory)
-
-    def fleet(self) -> FleetFeed:
-        return self.memory.heartbeats()
-
-    def queue(
-        self,
-        settings: WorkerSettings,
-        worker_id: WorkerId,  # noqa: ARG002  there is one worker
-        others: Collection[AgentName],  # noqa: ARG002
-        ownership: Ownership,  # noqa: ARG002  nobody takes anything from it
-    ) -> Queue:
-        return MemoryTaskQueue(self.tasks, settings.slots, urgent_slots=settings.urgent_slots)
-
-    def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:  # noqa: ARG002
-        return nullcontext(MemoryBacklogs(self.tasks))
-
-    def topic_of(self, message: Message) -> str:
-        return Topics().of(message)
-
-    async def provision(
-        self,
-        catalog: AgentCatalog,  # noqa: ARG002  memory has room for every topic
-        *,
-        apply: bool,  # noqa: ARG002
-    ) -> Sequence[str]:
-        return []
