@@ -80,6 +80,15 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, t
     assert line.startswith("CREWLINE_LIMITS__TOKENS_PER_MINUTE=")
 
 
+@pytest.mark.parametrize(("text", "name"), [("openai:5,openai:6", "openai"), ("5,6", "the others")])
+def test_of_two_limits_for_one_provider_none_is_guessed(
+    monkeypatch: pytest.MonkeyPatch, text: str, name: str
+) -> None:
+    monkeypatch.setenv("CREWLINE_LIMITS__TOKENS_PER_MINUTE", text)
+    [line] = complaints()
+    assert line.endswith(f"{text!r}: has two numbers for {name}")
+
+
 def test_the_address_of_redis_is_checked_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREWLINE_LIMITS__REDIS_URL", "http://user:secret@host")
     assert complaints() == (
@@ -122,6 +131,20 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path) -> None:
     mine, theirs = sorted(complaints())
     assert mine.startswith(f"CREWLINE_STORE__URI (in {tmp_path}) is not a setting")
     assert theirs.startswith("CREWLINE_WORKER__SLOT (in .env) is not a setting")
+
+
+@pytest.mark.parametrize("name", ["missing.env", "."])
+def test_a_file_that_was_named_must_be_there(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CREWLINE_ENV_FILE", name)
+    assert complaints() == (f"CREWLINE_ENV_FILE={name!r}: there is no such file",)
+
+
+@pytest.mark.parametrize("name", [".env", "CREWLINE_STORE__URL"])
+def test_a_file_that_is_no_text_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"CREWLINE_STORE__URL=\xff\xfe")
+    (line,) = complaints()
+    assert line.endswith(f"{name} cannot be read: it is no UTF-8")
 
 
 def test_every_bad_value_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ def _per_provider(value: object) -> object:
         name, _, number = part.strip().rpartition(":")
         if not number.isdecimal():
             raise ValueError("must be provider:number, several separated by commas, or a number")
+        if (name or "*") in found:
+            raise ValueError(f"has two numbers for {name or 'the others'}")
         found[name or "*"] = number
     return found
 

@@ -1,7 +1,8 @@
 """Read the settings: the environment, then `.env`, then a secrets folder, then others' names."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def _gather() -> dict[str, _Found]:
     for folder in _secret_folders():
         for file in sorted(folder.iterdir()):
             if file.name.upper().startswith(PREFIX) and file.is_file():
-                text = file.read_text(encoding="utf-8").strip()
+                with _readable(file):
+                    text = file.read_text(encoding="utf-8").strip()
                 found[file.name.upper()] = _Found(text, f"{file.name.upper()} (in {folder})")
     for name, value in _env_file().items():
         if name.startswith(PREFIX):
@@ -85,13 +87,29 @@ def _environ() -> dict[str, str]:
 
 
 def _env_path() -> Path:
-    return Path(os.environ.get("CREWLINE_ENV_FILE") or ".env")
+    named = os.environ.get("CREWLINE_ENV_FILE")
+    path = Path(named or ".env")
+    if named and (not path.exists() or path.is_dir()):
+        raise SettingsError([f"CREWLINE_ENV_FILE={named!r}: there is no such file"])
+    return path
 
 
 def _env_file() -> dict[str, str]:
     """All of `.env`, by upper-case names."""
-    values = DotEnvSettingsSource(Settings, env_file=_env_path()).env_vars
+    path = _env_path()
+    with _readable(path):
+        values = DotEnvSettingsSource(Settings, env_file=path).env_vars
     return {name.upper(): value for name, value in values.items() if value is not None}
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{file} cannot be read: it is no UTF-8"]) from error
+    except OSError as error:
+        raise SettingsError([f"{file} cannot be read: {error.strerror}"]) from error
 
 
 def _secret_folders() -> list[Path]:

@@ -31,7 +31,8 @@ are read from, the first counting most:
 6. the defaults.
 
 A variable that begins with `CREWLINE_` and is none of these is an error that names the closest
-right one; so is a value that does not fit. A variable that is set and empty counts as not set.
+right one; so is a value that does not fit, and a file or folder that is named and not there. A
+variable that is set and empty counts as not set.
 Lists are separated by commas.
 `CREWLINE_URL` is read by the commands for people alone: the address of the gateway.
 """
