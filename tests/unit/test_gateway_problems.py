@@ -108,6 +108,7 @@ async def test_unusual_json_is_accepted(client: httpx.AsyncClient, body: bytes) 
         ({"input": ""}, "/input", "must not be empty"),
         ({"input": "x", "budget": 5}, "/budget", "must be a JSON object"),
         ({"input": "x", "budget": {"tokens": 0}}, "/budget/tokens", "greater than 0"),
+        ({"input": "x", "budget": {"cost_usd": 1e300}}, "/budget/cost_usd", "than or equal to"),
         ({"input": "x", "budget": {"token": 5}}, "/budget/token", "did you mean 'tokens'?"),
         ({"input": "x", "budget": {"days": 5}}, "/budget/days", "tokens, model_calls, cost_usd"),
     ],

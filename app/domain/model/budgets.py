@@ -26,7 +26,7 @@ class Budget(Value):
     tokens: Annotated[int, Field(gt=0)] | None = None
     """Of requests and answers together."""
     model_calls: Annotated[int, Field(gt=0)] | None = None
-    cost_usd: Annotated[float, Field(gt=0)] | None = None
+    cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
 
     @property
     def nano_usd(self) -> int | None:
