@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -15,7 +16,7 @@ from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
 from app.adapters.kafka.topics import Topics
 from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
-from app.ports.task_queue import Delivery, Handle, TaskQueue, Undecodable
+from app.ports.task_queue import Again, Delivery, Handle, TaskQueue, Undecodable
 from tests.builders import ANALYST
 from tests.contracts.task_queue import TaskQueueContract, Tasks, running
 from tests.waiting import until
@@ -167,14 +168,46 @@ def test_tasks_a_worker_cannot_run_are_left_to_those_that_can(topic: str, read: 
     assert bool(re.match(ours.pattern(Topics("t")), topic)) is read
 
 
-async def test_a_new_worker_interrupts_no_more_than_its_share(tasks_on_kafka: OnKafka) -> None:
-    topic = f"{tasks_on_kafka.topics.prefix}.commands.spread"
-    admin = AIOKafkaAdminClient(**tasks_on_kafka.connection.admin_settings())
+async def spread_out(tasks: OnKafka) -> None:
+    """Put one task on each of the six partitions of a topic."""
+    topic = f"{tasks.topics.prefix}.commands.spread"
+    admin = AIOKafkaAdminClient(**tasks.connection.admin_settings())
     await admin.start()
     await admin.create_topics([NewTopic(topic, 6, 1)])
     await admin.close()
     for partition in range(6):
-        await tasks_on_kafka.producer.send_and_wait(topic, b'{"input": "x"}', partition=partition)
+        await tasks.producer.send_and_wait(topic, b'{"input": "x"}', partition=partition)
+
+
+async def test_a_wait_for_the_next_run_goes_on_where_its_task_goes(tasks_on_kafka: OnKafka) -> None:
+    await spread_out(tasks_on_kafka)
+    due: dict[int, float] = {}
+    again: dict[int, tuple[str, float]] = {}
+
+    def worker(name: str) -> Handle:
+        async def work(delivery: Delivery) -> None:
+            partition = delivery.origin.partition
+            if delivery.wait:
+                raise Again(delivery.wait, counted=False)
+            if delivery.attempt == 1:
+                due[partition] = time.monotonic() + 12
+                raise Again(12)
+            again[partition] = name, time.monotonic()
+
+        return work
+
+    first = tasks_on_kafka.queue(slots=6, worker="worker-1")
+    second = tasks_on_kafka.queue(slots=6, worker="worker-2")
+    async with running(first, worker("first")):
+        await until(lambda: len(due) == 6)
+        async with running(second, worker("second")):
+            await until(lambda: len(again) == 6)
+    assert {name for name, _ in again.values()} == {"first", "second"}
+    assert all(at >= due[partition] for partition, (_, at) in again.items())
+
+
+async def test_a_new_worker_interrupts_no_more_than_its_share(tasks_on_kafka: OnKafka) -> None:
+    await spread_out(tasks_on_kafka)
     begun: list[tuple[str, int]] = []
 
     def worker(name: str) -> Handle:
