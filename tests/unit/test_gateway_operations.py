@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -113,8 +114,16 @@ async def test_the_documentation_can_be_left_out() -> None:
     gateway = Gateway(adapt=lambda services: replace(services, docs=False))
     async with gateway.client() as client:
         assert [(await client.get(path)).status_code for path in ("/docs", "/redoc")] == [404, 404]
+
+
+async def test_the_documentation_is_read_without_another_host() -> None:
     async with Gateway().client() as client:
-        assert [(await client.get(path)).status_code for path in ("/docs", "/redoc")] == [200, 200]
+        for path in ("/docs", "/redoc"):
+            page = (await client.get(path)).text
+            named = re.findall(r'(?:src|href)="([^"]+)"', page)
+            assert named
+            answers = [await client.get(each) for each in named]
+            assert [answer.status_code for answer in answers] == [200] * len(named)
 
 
 async def test_pages_of_a_named_origin_may_call_and_others_not() -> None:

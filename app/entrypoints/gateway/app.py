@@ -1,6 +1,7 @@
 """Builds the gateway: HTTP in, command out."""
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -34,14 +35,15 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     if services.submit.admission is not None:
         metrics.watch(services.submit.admission, services.catalog)
     FleetCollector(services.fleet, services.metrics)
-    app = FastAPI(
+    pages = (
+        {"static_url": "/docs/assets"} if services.docs else {"docs_url": None, "redoc_url": None}
+    )
+    app = (FastAPIOffline if services.docs else FastAPI)(
+        **pages,
         title="Crewline",
         summary="Event-driven AI agent workers on Kafka",
         description=DESCRIPTION,
         version=services.version,
-        docs_url="/docs" if services.docs else None,
-        redoc_url="/redoc" if services.docs else None,
-        swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         middleware=[
             *_cors(services.cors_origins),
