@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
-from app.domain.model.events import TaskRedriven
+from app.domain.model.events import TaskCanceled, TaskCompleted, TaskRedriven
 from app.domain.model.letters import LetterRedriven
 from app.domain.model.lifecycle import Reason
 from app.domain.model.messages import Message
@@ -19,8 +19,10 @@ from tests.builders import (
     ANALYST,
     TRACEPARENT,
     at,
+    canceled,
     completed,
     failed,
+    progressed,
     rejected,
     started,
     submitted,
@@ -253,6 +255,36 @@ async def test_a_stray_letter_reopens_no_task_that_ended_otherwise_in_a_run_of_i
     assert not logged(gateway, TaskRedriven)
     assert (await client.post(f"{PATH}/{buried.id}/redrive")).status_code == 202
     assert len(logged(gateway, SubmitTask)) == 2
+
+
+async def test_a_task_that_ended_once_more_after_a_crash_is_opened_after_its_last_run(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(), started(), failed())
+    again = failed(attempt=2, sequence=3, after=11)
+    await gateway.happen(started(attempt=2, after=10), progressed(attempt=2, after=10), again)
+    buried = letter()  # that of the second run, which nobody knew to be one too many
+    await gateway.log.put_letter(buried)
+    await gateway.happen()
+    assert (await client.post(f"{PATH}/{buried.id}/redrive")).status_code == 202
+    (told,) = logged(gateway, TaskRedriven)
+    assert (told.attempt, told.sequence) == (2, 4)
+    assert (await client.get(f"/v1/tasks/{task_id()}")).json()["state"] == "submitted"
+    await gateway.happen(started(attempt=3), completed(attempt=3))
+    assert (await client.get(f"/v1/tasks/{task_id()}")).json()["state"] == "completed"
+
+
+@pytest.mark.parametrize("ending", [completed(), canceled()])
+async def test_a_failure_that_came_after_the_end_brings_no_task_back(
+    gateway: Gateway, client: httpx.AsyncClient, ending: TaskCompleted | TaskCanceled
+) -> None:
+    buried = letter()
+    await gateway.log.put_letter(buried)
+    await gateway.happen(submitted(), started(), ending)
+    await gateway.happen(started(attempt=2, after=10), failed(attempt=2, after=11))
+    answer = await client.post(f"{PATH}/{buried.id}/redrive")
+    assert (answer.status_code, answer.json()["code"]) == (409, "task-not-dead")
+    assert len(logged(gateway, SubmitTask)) == 1
 
 
 async def test_an_undecodable_message_comes_back_as_the_task_it_ended(

@@ -299,6 +299,18 @@ async def test_a_redriven_message_that_is_no_task_ends_just_what_it_ended_before
     assert [event.attempt for event in at_work.events] == [2] * told
 
 
+async def test_what_was_told_of_a_message_that_is_no_task_goes_with_its_letter() -> None:
+    store = MemoryStatusStore()
+    ending = rejected("t-1", code="undecodable", reason=Reason.DEAD_LETTERED)
+    progress = {ending.task_id: fold(None, ending, offset=0)}
+    await store.save(ViewUpdate([], progress, [], before={}, after={}))
+    at_work = Worker(Scripted(answer), store=store)
+    message = Undecodable("no JSON", task_id("t-1"), ANALYST)
+    await at_work.handle(delivered(message, attempt=2, redelivered=True))  # its worker had died
+    assert [letter.attempts for letter in at_work.letters.letters] == [2]
+    assert [event.attempt for event in at_work.events] == [2]
+
+
 async def test_the_same_task_twice_runs_once_even_at_the_same_time() -> None:
     async def slowly(task: TaskInput, context: RunContext) -> Result:
         await asyncio.sleep(0.02)

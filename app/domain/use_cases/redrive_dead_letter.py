@@ -1,7 +1,7 @@
 """Send a dead letter's message again, and open its task for another attempt."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import Earlier
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
 from app.domain.model.errors import Conflict, Rejected
-from app.domain.model.events import TaskRedriven
+from app.domain.model.events import Event, TaskRedriven
 from app.domain.model.ids import LetterId, TaskId, WorkerId
 from app.domain.model.letters import KnownLetter, LetterRedriven
 from app.domain.model.lifecycle import TaskState
@@ -77,9 +77,10 @@ class RedriveDeadLetter:
             edited = None if value is None else edited_command(letter, value, self.catalog)
             task_id = edited.id if edited else letter.task_id
             task = await self._ended(letter)
-            trace, now = await self._trace(letter, task), self.clock.now()
-            if task is not None and task.state.terminal and task.attempt == letter.attempts:
-                await self.log.publish(self._reopening(task, letter, trace))
+            told = await self._last_words(task, letter) if task else ()
+            trace, now = _trace(letter, told), self.clock.now()
+            if task is not None and task.state.terminal and task.attempt <= letter.attempts:
+                await self.log.publish(self._reopening(task, letter, told, trace))
             if task is None or task.attempt <= letter.attempts:
                 earlier = Earlier(letter.attempts, 0, letter.redrives + 1, now)
                 resent = Resent(task_id, earlier, trace, edited)
@@ -112,23 +113,21 @@ class RedriveDeadLetter:
             return None
         raise TaskNotDead(f"task {task.id} is {task.state}, and this letter did not end it")
 
-    async def _trace(self, letter: DeadLetter, task: Task | None) -> str | None:
-        """The trace context its task ended in, for a message that brought none."""
-        own = dict(letter.origin.headers).get("traceparent", b"").decode("utf-8", "replace")
-        if trace_id_of(own):
-            return own
-        if task is None:
-            return None
-        last = (letter.attempts, max(0, task.sequence - 2))  # a redrive may stand behind the ending
-        told = await self.status.events(task.id, last)
-        return next((event.traceparent for event in told if event.traceparent), None)
+    async def _last_words(self, task: Task, letter: DeadLetter) -> Sequence[Event]:
+        """The end of the letter's run: after a crash a later one than that which ended the task."""
+        same = task.attempt == letter.attempts
+        behind = max(0, task.sequence - 2) if same else 0  # a redrive may stand behind the ending
+        return await self.status.events(task.id, (letter.attempts, behind))
 
-    def _reopening(self, task: Task, letter: DeadLetter, trace: str | None) -> TaskRedriven:
+    def _reopening(
+        self, task: Task, letter: DeadLetter, told: Sequence[Event], trace: str | None
+    ) -> TaskRedriven:
+        numbers = (each.sequence for each in told if each.attempt == letter.attempts)
         return TaskRedriven(
             task_id=task.id,
             agent=task.agent,
-            attempt=task.attempt,
-            sequence=task.sequence + 1,
+            attempt=letter.attempts,
+            sequence=1 + max(numbers, default=task.sequence),
             at=self.clock.now(),
             worker_id=GATEWAY,
             redrives=letter.redrives + 1,
@@ -151,8 +150,18 @@ class RedriveDeadLetter:
         return KnownLetter(letter, settled)
 
 
+def _trace(letter: DeadLetter, told: Sequence[Event]) -> str | None:
+    """The trace context its task ended in, for a message that brought none."""
+    own = dict(letter.origin.headers).get("traceparent", b"").decode("utf-8", "replace")
+    if trace_id_of(own):
+        return own
+    return next((event.traceparent for event in told if event.traceparent), None)
+
+
 def _ended_by(task: Task, letter: DeadLetter) -> bool:
     """Whether its message ended the task: one that is no task ends only what it was taken for."""
+    if task.state.terminal and task.attempt <= letter.attempts and task.state not in _DEAD:
+        return False
     stray = letter.reason is DeadLetterReason.UNDECODABLE
     return task.agent == letter.agent and any(
         each.state in _DEAD and (each.undecodable or not stray)

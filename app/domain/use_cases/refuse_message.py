@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from app.domain.model.commands import Earlier
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.errors import Rejected, UnknownAgent
 from app.domain.model.events import TaskError, TaskFailed, TaskRejected
@@ -46,7 +45,7 @@ class RefuseMessage:
         await self.settle.bury(delivery, reason, content.detail, content.task_id)
         if content.task_id is None or content.agent is None:
             return
-        if await self._is_another(content.task_id, content.earlier):
+        if await self._is_another(content.task_id):
             return  # a stray message with a real task's id must not end that task
         await self.log.publish(
             TaskRejected(
@@ -61,11 +60,9 @@ class RefuseMessage:
             )
         )
 
-    async def _is_another(self, task_id: TaskId, earlier: Earlier) -> bool:
-        """Whether a task goes by this id that such a message, sent before, did not end."""
+    async def _is_another(self, task_id: TaskId) -> bool:
+        """Whether a task goes by this id that no such message ended before."""
         if self.known.heard_of(task_id):
             return True
         task = await self.store.find(task_id) if self.store else None
-        return task is not None and not any(
-            each.undecodable and each.number == earlier.attempts for each in task.attempts
-        )
+        return task is not None and not any(each.undecodable for each in task.attempts)
