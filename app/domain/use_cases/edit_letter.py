@@ -55,7 +55,7 @@ def _refuse_unknown(letter: DeadLetter, value: Value) -> None:
     known = SubmitTask.model_fields.keys() - {"earlier", "traceparent"}
     try:
         was = json.loads(letter.origin.value or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where it is nested too deeply
         was = {}
     own = was.keys() if isinstance(was, dict) else ()
     unknown = [name for name in value if name not in known and name not in own]
