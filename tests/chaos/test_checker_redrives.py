@@ -92,11 +92,12 @@ def test_a_task_that_came_back_though_nobody_may_have_asked_is_found(outcome: st
     assert promises(redriven(history=[*history, *asked])) == {Promise.REDRIVEN}
 
 
-def test_a_redrive_nobody_had_an_answer_to_may_be_done_or_not() -> None:
-    unanswered = ASKED.model_copy(update={"outcome": "indeterminate"})
+def test_a_redrive_that_was_not_answered_is_to_be_asked_for_again() -> None:
+    unanswered = ASKED.model_copy(update={"outcome": "indeterminate", "status": 500})
+    settled = ASKED.model_copy(update={"outcome": "refused", "status": 409})
     history = [entry for entry in REDRIVEN_WELL if entry is not ASKED]
-    assert check(redriven(history=[*history, unanswered])) == []
-    assert check(tale([*HISTORY, unanswered], letters=[LETTER])) == []
+    assert promises(redriven(history=[*history, unanswered])) == {Promise.REDRIVEN}
+    assert check(redriven(history=[*history, unanswered, settled])) == []
 
 
 def test_a_redrive_of_a_task_that_was_well_is_found() -> None:

@@ -1,5 +1,6 @@
 """A redrive brings back what is dead, and nothing else."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from tests.chaos.evidence import REDRIVEN, Command, Evidence, Letter, Told
@@ -10,10 +11,16 @@ _DEAD = ("failed", "rejected")
 
 
 def check_redrives(evidence: Evidence) -> Iterator[Finding]:
-    asked: dict[str, set[str]] = {}
+    asked: defaultdict[str, set[str]] = defaultdict(set)
+    last: dict[str, Redrive] = {}
     for each in evidence.entries(Redrive):
-        asked.setdefault(each.letter_id, set()).add(each.outcome)
-    wanted = [each for each in evidence.letters if asked.get(each.id, set()) - {"refused"}]
+        asked[each.letter_id].add(each.outcome)
+        last[each.letter_id] = each
+    for each in last.values():
+        if each.outcome == "indeterminate":
+            says = f"the last of those who asked for {each.letter_id} had no answer ({each.status})"
+            yield Finding(Promise.REDRIVEN, says, each.task_id)
+    wanted = [each for each in evidence.letters if asked[each.id] - {"refused"}]
     settled = {each.letter_id for each in evidence.settled}
     again = [command for command in evidence.commands if command.redrives]
     for letter in wanted:

@@ -58,7 +58,7 @@ async def slow_store(field: Field) -> None:
 async def disk_full(field: Field) -> None:
     """The views refuse what would make them larger, and have room again later."""
     async with field.taking("store"):
-        seconds = field.chance.uniform(2, 6)
+        seconds = field.chance.uniform(3, 8)
         async with (
             field.fault("disk full", "store", f"{seconds:.1f} s"),
             field.away("store", FULL),
