@@ -6,7 +6,7 @@ the first one alone. Handing it whole batches costs a quarter of that, and fewer
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -14,11 +14,14 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 Headers = Sequence[tuple[str, bytes]]
 
 
-class _Batch(NamedTuple):
-    records: Any
-    """aiokafka's `BatchBuilder`."""
-    durable: "asyncio.Future[None]"
-    """Of all its records at once."""
+class Batch:
+    """What becomes of records that are durable together, or not at all."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        """Set when it is known what became of it."""
+        self.error: Exception | None = None
+        """Why it was not taken."""
 
 
 class PartitionBatches:
@@ -29,24 +32,22 @@ class PartitionBatches:
         self._producer = producer
         self._failed = failed
         self._place = place
-        self._gathering: _Batch | None = None
+        self._gathering: tuple[Batch, Any] | None = None
+        """With aiokafka's `BatchBuilder` of its records."""
         self._taken = asyncio.Event()
         self.sending: asyncio.Task[None] | None = None
         """Ends when there is nothing left to send; it never raises."""
 
-    def add(
-        self, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> "asyncio.Future[None] | None":
-        """Take a record, in order; done when it is durable. None: there is no `room`."""
+    def add(self, key: bytes | None, value: bytes | None, headers: Headers) -> Batch | None:
+        """Take a record, in order: the batch it travels in. None where there is no `room`."""
         if self._gathering is None:
-            durable = asyncio.get_running_loop().create_future()
-            self._gathering = _Batch(self._producer.create_batch(), durable)
-        batch = self._gathering
-        if batch.records.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            self._gathering = Batch(), self._producer.create_batch()
+        batch, records = self._gathering
+        if records.append(timestamp=None, key=key, value=value, headers=headers) is None:
             return None
         if self.sending is None:
             self.sending = asyncio.create_task(self._send())
-        return batch.durable
+        return batch
 
     async def room(self) -> None:
         """Return once the batch that is full has been taken."""
@@ -55,18 +56,16 @@ class PartitionBatches:
 
     async def _send(self) -> None:
         topic, partition = self._place
-        while batch := self._gathering:
-            self._gathering = None
+        while self._gathering:
+            (batch, records), self._gathering = self._gathering, None
             self._taken.set()
             try:
-                sent = await self._producer.send_batch(batch.records, topic, partition=partition)
+                sent = await self._producer.send_batch(records, topic, partition=partition)
                 await sent
             except Exception as error:  # noqa: BLE001  # whoever waits for a record hears of it
-                batch.durable.set_exception(error)
-                batch.durable.exception()  # seen: of a trace's record nobody may ask
+                batch.error = error
                 self._failed()
-            else:
-                batch.durable.set_result(None)
+            batch.over.set()
         self.sending = None
 
 

@@ -66,13 +66,15 @@ def encode(message: Message) -> Encoded:
     """
     subject: str
     key: str
-    if isinstance(message, SubmitTask):
-        subject, event_id, at = message.id, str(message.id), message.submitted_at
-        key, source = message.context_id or subject, "/crewline"
-    elif isinstance(message, Event):
+    earlier = NOTHING_EARLIER
+    if isinstance(message, Event):
         subject, at = message.task_id, message.at
         event_id = f"{subject}/{message.attempt}.{message.sequence}"
         key, source = subject, _source_of_worker(message.worker_id)
+    elif isinstance(message, SubmitTask):
+        subject, event_id, at = message.id, str(message.id), message.submitted_at
+        key, source = message.context_id or subject, "/crewline"
+        earlier = message.earlier
     elif isinstance(message, CancelTask):
         subject, at = message.task_id, message.at
         event_id = f"{subject}/cancel/{rfc3339(at)}"
@@ -87,7 +89,6 @@ def encode(message: Message) -> Encoded:
         key, source = subject, "/crewline"
     else:
         raise TypeError(f"{type(message).__name__} is no message of ours")
-    earlier = message.earlier if isinstance(message, SubmitTask) else NOTHING_EARLIER
     attributes = Attributes(
         message.TYPE, subject, rfc3339(at), message.traceparent, earlier=earlier
     )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Generator
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +18,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
-from app.adapters.kafka.batches import Batches, Headers, size_of
+from app.adapters.kafka.batches import Batch, Batches, Headers, size_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.domain.model.errors import PayloadTooLarge, PlatformError
 from app.ports.event_log import LogUnavailable
@@ -40,22 +41,23 @@ def _partition(key: bytes | None, partitions: int) -> int:
 class Acknowledgement(Awaitable[None]):
     """Awaiting it returns once the record is durable; to stop waiting does not stop the record."""
 
-    __slots__ = ("_sent", "_until")
+    __slots__ = ("_batch", "_until")
 
-    def __init__(self, sent: "asyncio.Future[Any]", until: float) -> None:
-        self._sent = sent
+    def __init__(self, batch: Batch, until: float) -> None:
+        self._batch = batch
         self._until = until
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._wait().__await__()
 
     async def _wait(self) -> None:
-        if not self._sent.done():
-            left = self._until - asyncio.get_running_loop().time()
-            await asyncio.wait((self._sent,), timeout=max(0.0, left))
-        if not self._sent.done():
+        if not self._batch.over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._until):
+                    await self._batch.over.wait()
+        if not self._batch.over.is_set():
             raise LogUnavailable("Kafka has not acknowledged the message in time")
-        if (error := self._sent.exception()) is not None:
+        if (error := self._batch.error) is not None:
             raise _translated(error) from error
 
 
@@ -120,10 +122,10 @@ class Producer:
             if partition is None:
                 partition = _partition(key, batches.partitions[topic])
             of_partition = batches.of(TopicPartition(topic, partition))
-            durable = of_partition.add(key, value, headers)
-            if durable is None:
+            batch = of_partition.add(key, value, headers)
+            if batch is None:
                 async with asyncio.timeout_at(until):
-                    while (durable := of_partition.add(key, value, headers)) is None:
+                    while (batch := of_partition.add(key, value, headers)) is None:
                         await of_partition.room()
         except UnknownTopicOrPartitionError as error:
             missing = f"the topic {topic} does not exist; `crewline topics apply` makes it"
@@ -132,7 +134,7 @@ class Producer:
             raise LogUnavailable(f"Kafka has not taken a message for {topic} in time") from error
         except (KafkaError, OSError) as error:
             raise _translated(error) from error
-        return Acknowledgement(durable, until)
+        return Acknowledgement(batch, until)
 
     async def ping(self) -> None:
         """Return if a broker answers, else raise `LogUnavailable`."""

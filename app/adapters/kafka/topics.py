@@ -136,13 +136,13 @@ class Topics:
 
     def of(self, message: Message) -> str:
         """Where a message is written."""
-        if isinstance(message, SubmitTask):
-            place = self.urgent if message.overtakes else self.commands
-            return place(message.agent, message.runtime)
-        if type(message) in _RESULTS:
+        if type(message) in _RESULTS:  # the most frequent ones first
             return self.results
         if type(message) in _TRACES:
             return self.traces
+        if isinstance(message, SubmitTask):
+            place = self.urgent if message.overtakes else self.commands
+            return place(message.agent, message.runtime)
         if isinstance(message, CancelTask):
             return self.control
         if isinstance(message, LetterFact):
