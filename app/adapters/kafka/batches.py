@@ -13,6 +13,10 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 Headers = Sequence[tuple[str, bytes]]
 
+_TURNS = 5
+"""Turns of the event loop for which a batch gathers: a run that is over at once tells its start
+and its end in one request, and nobody waits for the clock."""
+
 
 class Batch:
     """What becomes of records that are durable together, or not at all."""
@@ -57,6 +61,8 @@ class PartitionBatches:
     async def _send(self) -> None:
         topic, partition = self._place
         while self._gathering:
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
             (batch, records), self._gathering = self._gathering, None
             self._taken.set()
             try:
