@@ -55,7 +55,6 @@ class KafkaConnection:
             "enable_idempotence": not self.embedded,
             "linger_ms": 0,
             "compression_type": self.compression,
-            "max_request_size": self.max_message_bytes,
             "max_batch_size": 131_072,
             "metadata_max_age_ms": 60_000,
         }

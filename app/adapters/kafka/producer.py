@@ -153,7 +153,6 @@ class Producer:
                 await self._stop()
             if self._batches is None:
                 settings = self._connection.producer_settings()
-                settings |= {"max_request_size": self._max_message_bytes}
                 self._batches = Batches(await _started(settings))
             return self._batches
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from weakref import WeakValueDictionary
 
-from app.domain.model.commands import CancelTask, Earlier
+from app.domain.model.commands import NOTHING_EARLIER, CancelTask, Earlier
 from app.domain.model.ids import TaskId
 
 _REMEMBERED = 100_000
@@ -43,8 +43,10 @@ class Cancellations:
         """The latest request to cancel this task, if there was one."""
         return self._asked.get(task_id)
 
-    def awaited(self, task_id: TaskId) -> asyncio.Event:
-        """Set as soon as somebody wants the task stopped."""
+    def awaited(self, task_id: TaskId, earlier: Earlier = NOTHING_EARLIER) -> asyncio.Event:
+        """Set as soon as somebody wants the task stopped, and not only a former life of it."""
+        if earlier.redriven_at is not None:
+            self.outlived(task_id, earlier.redriven_at)
         event = self._awaited.get(task_id)
         if event is None:
             self._awaited[task_id] = event = asyncio.Event()

@@ -59,9 +59,7 @@ class _Patient:
 
     async def __call__(self, delivery: Delivery) -> None:
         if delivery.wait > 0 and isinstance(command := delivery.content, SubmitTask):
-            if redriven_at := command.earlier.redriven_at:
-                self.cancellations.outlived(command.id, redriven_at)
-            canceled = self.cancellations.awaited(command.id)
+            canceled = self.cancellations.awaited(command.id, command.earlier)
             if not canceled.is_set():
                 raise Again(delivery.wait, canceled, counted=False)
         await self.handle(delivery)

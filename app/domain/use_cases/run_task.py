@@ -130,9 +130,7 @@ class RunTaskHandler:
             over=delivery.over,
             spending=self.spending,
         )
-        if redriven_at := command.earlier.redriven_at:
-            self.cancellations.outlived(command.id, redriven_at)
-        cancel = self.cancellations.awaited(command.id)
+        cancel = self.cancellations.awaited(command.id, command.earlier)
         again = None
         if not await self._turned_away(delivery, command, run):
             if command.not_before is not None and command.not_before > self.clock.now():
