@@ -91,11 +91,11 @@ async def test_whoever_prefers_to_wait_gets_the_finished_task_at_once(user: Outs
 
 
 async def test_waiting_ends_with_202_where_the_task_takes_longer(user: Outside) -> None:
-    body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": 3}}
-    answer = await user.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=1"})
+    body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": 5}}
+    answer = await user.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=2"})
     assert answer.status_code == 202
     assert answer.json()["state"] == "working"
-    assert (await user.ended(answer.json()["id"]))["result"]["output"] == {"slept": 3}
+    assert (await user.ended(answer.json()["id"]))["result"]["output"] == {"slept": 5}
 
 
 async def test_its_events_tell_the_same_as_a_stream_and_as_a_list(user: Outside) -> None:
