@@ -21,7 +21,7 @@ from tests.e2e.fleet import Fleet, crewline
 
 SETTINGS = {
     "CREWLINE_CATALOG__FOLDERS": str(Path(__file__).parents[1] / "catalog"),
-    "CREWLINE_WORKER__SLOTS": "64",
+    "CREWLINE_WORKER__SLOTS": "256",
     "CREWLINE_WORKER__BUFFER": "1000",
     "CREWLINE_LOGGING__LEVEL": "ERROR",
 }
@@ -29,8 +29,8 @@ SETTINGS = {
 
 class CrewlineOnKafka(System):
     package = "crewline"
-    settings = "64 slots, or as many as said, buffer 1000, acks=all, 6 partitions, SQLite views"
-    slots = 64
+    settings = "256 slots, or as many as said, buffer 1000, acks=all, 6 partitions, SQLite views"
+    slots = 256
     second_worker = True
 
     async def __aenter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -34,6 +35,7 @@ def subject_or_key(record: Record, attributes: Attributes) -> TaskId | None:
     return as_task_id(attributes.subject or "") or as_task_id(key)
 
 
+@lru_cache(maxsize=1_024)  # records of one batch were often written in the same millisecond
 def moment(milliseconds: int) -> datetime:
     """A record's timestamp; a producer may have written any number there."""
     try:

@@ -18,7 +18,7 @@ class Lanes(Generic[Item]):
     """Items in lanes; of each lane only the first may run, and it holds the lane until finished."""
 
     def __init__(self, ranks: int = 1, rank: Callable[[Item], int] = lambda _: 0) -> None:
-        self._lanes: dict[Hashable, deque[Item]] = {}
+        self._lanes: dict[Hashable, list[Item]] = {}
         self._ready: list[deque[tuple[int, Hashable]]] = [deque() for _ in range(ranks)]
         """For each rank the lanes whose first item may run, with their numbers in line."""
         self._rank = rank
@@ -30,7 +30,7 @@ class Lanes(Generic[Item]):
         if waiting := self._lanes.get(lane):
             waiting.append(item)
             return
-        self._lanes[lane] = deque([item])
+        self._lanes[lane] = [item]
         self._line_up(lane, item)
 
     def take(self, ranks: int | None = None) -> Item | None:
@@ -50,7 +50,7 @@ class Lanes(Generic[Item]):
     def finish(self, lane: Hashable) -> None:
         """The lane's first item is done: let the next one run."""
         waiting = self._lanes[lane]
-        waiting.popleft()
+        del waiting[0]
         if waiting:
             self._line_up(lane, waiting[0])
         else:

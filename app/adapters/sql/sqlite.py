@@ -18,6 +18,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers and the writer do not wait for each other
     "PRAGMA synchronous = NORMAL",  # a power cut may lose the last moments, which the log still has
     "PRAGMA cache_size = -32768",
+    "PRAGMA wal_autocheckpoint = 8000",  # 32 MB: a page that changes often is copied over once
 )
 _READING = "crewline_reading"
 

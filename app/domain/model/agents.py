@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from app.domain.model.budgets import AgentBudget, no_limit
+from app.domain.model.budgets import UNLIMITED, AgentBudget, no_limit
 from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
 from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
@@ -37,7 +37,7 @@ class AgentSpec(BaseModel):
     model: str | None = None
     """`provider:name` of the chat model this agent prefers."""
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3_600
-    budget: AgentBudget = AgentBudget()
+    budget: AgentBudget = UNLIMITED
     """What it may spend on models; without one, what tasks ask for."""
     max_backlog: Annotated[int, Field(ge=1)] | None = None
     """How many of its tasks may wait before more are refused; without one, the gateway's."""

@@ -69,6 +69,9 @@ class AgentBudget(Value):
     day: StrictBudget | None = None
 
 
+UNLIMITED = AgentBudget()
+
+
 @dataclass(frozen=True, slots=True)
 class Spend:
     """What was spent, or may be. Without a price the money is not known, which is not nothing."""

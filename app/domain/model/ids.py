@@ -16,6 +16,8 @@ LetterId = NewType("LetterId", str)
 
 _UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _CANONICAL = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORTEST = 32
+"""Characters of a UUID without its hyphens."""
 _SLUG = r"^[a-z][a-z0-9_-]{0,62}$"
 
 TaskIdField = Annotated[TaskId, StringConstraints(to_lower=True, pattern=_UUID)]
@@ -46,6 +48,8 @@ def as_task_id(text: str) -> TaskId | None:
     """The canonical task id in a text, or None where the text is no UUID."""
     if _CANONICAL.fullmatch(text):
         return TaskId(text)
+    if len(text) < _SHORTEST:
+        return None
     try:
         return TaskId(str(uuid.UUID(text)))
     except ValueError:

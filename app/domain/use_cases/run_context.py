@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from app.domain.model.budgets import AgentBudget, BudgetExceeded
+from app.domain.model.budgets import UNLIMITED, BudgetExceeded
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import (
@@ -21,6 +21,7 @@ from app.domain.model.events import (
     Usage,
 )
 from app.domain.model.ids import TaskId, WorkerId, derived_task_id
+from app.domain.model.progress import NOTHING_SPENT
 from app.domain.use_cases.spend_on_models import Spending
 from app.ports.agent_runtime import (
     ActivityId,
@@ -76,7 +77,7 @@ class Run(RunContext):
         self._spending = spending
         self._refused = 0
         """Model calls refused by the budget whose end has not been told."""
-        self.allowed = AgentBudget()
+        self.allowed = UNLIMITED
         """What the agent may spend."""
         self._sequence = 0
         self._unacknowledged: deque[tuple[Event, Awaitable[None] | None]] = deque()
@@ -85,7 +86,7 @@ class Run(RunContext):
         self._tokens: list[str] = []
         self._tokens_of: ActivityId | None = None
         self._tokens_since = 0.0
-        self.usage = Usage()
+        self.usage = NOTHING_SPENT
         self.stopping: StopReason | None = None
         """Set when the run is asked to stop."""
         self.ended = False
@@ -179,7 +180,7 @@ class Run(RunContext):
 
     def within_budget(self, models: ChatModels) -> ChatModels:
         if self._spending is None:
-            if self._command.budget is not None or self.allowed != AgentBudget():
+            if self._command.budget is not None or self.allowed != UNLIMITED:
                 raise BudgetExceeded("this worker keeps no budgets")
             return models
         return self._spending.within_budget(self._command, self.allowed, models, self._note_refusal)

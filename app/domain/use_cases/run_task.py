@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
@@ -33,7 +34,7 @@ _UNFAMILIAR = timedelta(minutes=10)
 _SHORTEST_DELAY = timedelta(milliseconds=500)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunTaskHandler:
     """Handles one delivery; what it cannot record it raises, and is given the delivery again."""
 
@@ -74,11 +75,11 @@ class RunTaskHandler:
             if again is not None:
                 raise again
 
-    @property
+    @cached_property
     def _settle(self) -> SettleAttempt:
         return SettleAttempt(self.dead_letters, self.delays, self.clock, self.hold_seconds)
 
-    @property
+    @cached_property
     def _refusing(self) -> RefuseMessage:
         return RefuseMessage(self.worker_id, self.log, self._settle, self.store, self.known)
 
