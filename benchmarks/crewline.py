@@ -5,11 +5,11 @@ import itertools
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import httpx
+import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.load import Latencies, open_loop, payload
@@ -35,8 +35,8 @@ class Crewline:
             raise RuntimeError(made.stderr)
         for process in processes:
             self.fleet.start(process)
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-        self._http = httpx.AsyncClient(base_url=self.fleet.url, timeout=60, limits=limits)
+        patience = aiohttp.ClientTimeout(60)
+        self._http = aiohttp.ClientSession(self.fleet.url, timeout=patience)
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self.fleet.kafka, acks="all", max_batch_size=131_072
         )
@@ -55,22 +55,23 @@ class Crewline:
             reading.cancel()
             await consumer.stop()
             await self._producer.stop()
-            await self._http.aclose()
+            await self._http.close()
             for process in processes:
                 await self.fleet.stop(process)
 
     # --- one request of each kind
 
     async def accept(self) -> None:
-        answer = await self._http.post("/v1/tasks", json=self._body())
-        if answer.status_code != 202:
-            raise RuntimeError(answer.text)
+        async with self._http.post("/v1/tasks", json=self._body()) as answer:
+            if answer.status != 202:
+                raise RuntimeError(await answer.text())
+            await answer.read()
 
     async def submit_and_wait(self) -> None:
         headers = {"prefer": "wait=30"}
-        answer = await self._http.post("/v1/tasks", json=self._body(), headers=headers)
-        if answer.status_code != 200 or answer.json()["state"] != "completed":
-            raise RuntimeError(answer.text)
+        async with self._http.post("/v1/tasks", json=self._body(), headers=headers) as answer:
+            if answer.status != 200 or (await answer.json())["state"] != "completed":
+                raise RuntimeError(await answer.text())
 
     async def produce_and_wait(self) -> None:
         task_id, ended = self._expect()
@@ -91,23 +92,33 @@ class Crewline:
     # --- what is measured
 
     async def http_accept(self, seconds: float) -> Latencies:
-        return await open_loop(lambda _: self.accept(), seconds=seconds)
+        with self._deaf():
+            return await open_loop(lambda _: self.accept(), seconds=seconds)
 
     async def http_to_result(self, seconds: float) -> Latencies:
-        return await open_loop(lambda _: self.submit_and_wait(), seconds=seconds)
+        with self._deaf():
+            return await open_loop(lambda _: self.submit_and_wait(), seconds=seconds)
 
     async def to_the_view(self, tasks: int) -> float:
         """No-op tasks a second, from the first produce until all are completed in the view."""
         before = self._completed()
-        self._consumer.pause(*self._consumer.assignment())  # the view tells, not the results
-        began = time.perf_counter()
-        await self._produce_whole_batches(tasks)
-        while (done := self._completed() - before) < tasks:
-            if time.perf_counter() - began > 120:
-                break
-            await asyncio.sleep(0.1)
-        self._consumer.resume(*self._consumer.paused())
-        return done / (time.perf_counter() - began)
+        with self._deaf():
+            began = time.perf_counter()
+            await self._produce_whole_batches(tasks)
+            while (done := self._completed() - before) < tasks:
+                if time.perf_counter() - began > 120:
+                    break
+                await asyncio.sleep(0.1)
+            return done / (time.perf_counter() - began)
+
+    @contextmanager
+    def _deaf(self) -> Iterator[None]:
+        """What answers is not the results topic: it is not read meanwhile."""
+        self._consumer.pause(*self._consumer.assignment())
+        try:
+            yield
+        finally:
+            self._consumer.resume(*self._consumer.paused())
 
     async def _produce_whole_batches(self, tasks: int) -> None:
         """What the client spends on the same two cores is not what is measured."""
