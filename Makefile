@@ -92,7 +92,7 @@ imports: $(VENV)/.dev
 	@"$(RUN)/lint-imports"
 
 unit: $(VENV)/.dev
-	@"$(RUN)/pytest" tests/unit --quiet $(ARGS)
+	@"$(RUN)/pytest" tests/unit --quiet --numprocesses auto $(ARGS)
 
 test: $(VENV)/.dev ## Run every test; the first lines say which broker and database they use.
 	@"$(RUN)/pytest" $(ARGS)
