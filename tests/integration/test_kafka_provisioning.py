@@ -43,11 +43,11 @@ class Provisioning:
             "create PREFIX.commands.writer: 3 partitions",
             "create PREFIX.urgent.writer: 1 partitions",
             "create PREFIX.control: 1 partitions",
-            "create PREFIX.results: 12 partitions",
-            "create PREFIX.traces: 12 partitions",
+            "create PREFIX.results: 6 partitions",
+            "create PREFIX.traces: 6 partitions",
             "create PREFIX.workers: 1 partitions",
-            "create PREFIX.retries: 12 partitions",
-            "create PREFIX.dead-letters: 12 partitions",
+            "create PREFIX.retries: 3 partitions",
+            "create PREFIX.dead-letters: 3 partitions",
         ]
         await apply(connection, changes)
         await apply(connection, changes)

@@ -66,8 +66,10 @@ class Topics:
 
     prefix: str = "crewline"
     command_partitions: int = 3
-    """Of each command topic. They spread work over workers; one worker runs many tasks of one."""
-    event_partitions: int = 12
+    """Of each command topic, and of the rare retries and dead letters. They spread work over
+    workers; one worker runs many tasks of one."""
+    event_partitions: int = 6
+    """Of results and of traces. They spread the views' work over projectors."""
     retention: Retention = field(default_factory=Retention)
 
     def __post_init__(self) -> None:
@@ -162,15 +164,15 @@ class Topics:
                 (self.urgent, _URGENT_PARTITIONS),
             )
         ]
-        many, keep = self.event_partitions, self.retention
+        few, many, keep = self.command_partitions, self.event_partitions, self.retention
         return [
             *commands,
             TopicSpec(self.control, 1, _compacted(delete_after=keep.commands)),
             TopicSpec(self.results, many, _deleted(keep.results)),
             TopicSpec(self.traces, many, _deleted(keep.traces)),
             TopicSpec(self.workers, 1, _SHORT | _compacted(delete_after=keep.workers)),
-            TopicSpec(self.retries, many, _deleted(keep.retries)),
-            TopicSpec(self.dead_letters, many, _deleted(keep.dead_letters)),
+            TopicSpec(self.retries, few, _deleted(keep.retries)),
+            TopicSpec(self.dead_letters, few, _deleted(keep.dead_letters)),
         ]
 
 

@@ -35,7 +35,11 @@ from app.ports.task_queue import Ownership
 def broker_of(settings: Settings) -> Broker:
     """The broker the settings name; nothing connects yet."""
     kafka = settings.kafka
-    topics = Topics(kafka.prefix, command_partitions=kafka.command_partitions)
+    topics = Topics(
+        kafka.prefix,
+        command_partitions=kafka.command_partitions,
+        event_partitions=kafka.event_partitions,
+    )
     return KafkaBroker(connection_of(kafka), topics, replicas=max(kafka.replication_factor, 0))
 
 

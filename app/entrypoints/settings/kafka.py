@@ -71,6 +71,13 @@ class KafkaSettings(Group):
         description="Partitions of each command topic we make. As many workers can share one "
         "agent's tasks; each of them runs many at once.",
     )
+    event_partitions: int = Field(
+        6,
+        ge=1,
+        le=1_000,
+        description="Partitions of the topics of results and of traces. As many projectors can "
+        "share them; who reads pays for each, empty ones too.",
+    )
     replication_factor: int = Field(
         -1, ge=-1, description="Copies of each topic we make; -1 leaves it to the broker."
     )
