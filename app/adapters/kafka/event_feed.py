@@ -32,7 +32,7 @@ from app.ports.task_queue import Undecodable
 _POLL_SECONDS = 0.2
 _AFTER_AN_ERROR = 1.0
 _COMMIT_EVERY = 5.0
-_SPACING = 0.03
+_SPACING = 0.05
 """Seconds between two batches at least: what comes meanwhile shares one transaction."""
 _log = logging.getLogger(__name__)
 
