@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Mapping
 
 import pytest
@@ -22,8 +21,10 @@ from app.ports.agent_runtime import RunContext
 from app.ports.tools import Tool
 from tests.builders import T0, WORKER, canceling, submitted
 from tests.contracts.agent_runtime import agent
+from tests.integration.own_time import own_time
 from tests.model_server import CallTools, Hang, ModelServer
 from tests.unit.test_run_task import delivered
+from tests.waiting import until
 
 pytest_plugins = ["tests.model_server.fixtures"]
 
@@ -65,6 +66,10 @@ class LookUp(Tool):
         return "found"
 
 
+def no_crew_is_left() -> bool:
+    return not any(each.name.startswith("crew-") for each in threading.enumerate())
+
+
 @pytest.mark.parametrize("where", ["in a model call", "in a tool"])
 async def test_a_crew_is_canceled_within_two_seconds(
     chat_models: LangChainChatModels, model_server: ModelServer, where: str
@@ -89,15 +94,15 @@ async def test_a_crew_is_canceled_within_two_seconds(
         await asyncio.wait_for(tool.called.wait(), 60)
     else:
         asked = await model_server.until_asked(2, within=60)
-    canceled_at = time.monotonic()
-    handler.cancellations.note(canceling("t-1", "changed my mind"))
-    await asyncio.wait_for(running, 10)
-    assert time.monotonic() - canceled_at < 2
+    async with own_time() as passed:
+        handler.cancellations.note(canceling("t-1", "changed my mind"))
+        await asyncio.wait_for(running, 30)
+        assert passed() < 2
     if tool.hangs:
         assert tool.canceled.is_set()
     else:
-        await asyncio.wait_for(asked.abandoned.wait(), 2)
-    assert not [each for each in threading.enumerate() if each.name.startswith("crew-")]
+        await asyncio.wait_for(asked.abandoned.wait(), 10)
+    await until(no_crew_is_left)  # a thread says that it is done before it is gone
     canceled = [
         record.message
         for shard in log.ends()

@@ -11,6 +11,7 @@ from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
 from app.domain.model.ids import TaskId
 from tests.contracts.agent_runtime import agent, task
+from tests.integration.own_time import own_time
 from tests.integration.test_crewai_runtime import WRITERS, CountWords
 from tests.model_server import CallTools, Hang, ModelServer, Seen, Step, Text
 from tests.recording_context import RecordingContext
@@ -25,7 +26,7 @@ def no_crew_is_left() -> bool:
     """Whether every crew's thread is over, or about to be."""
     crews = [each for each in threading.enumerate() if each.name.startswith("crew-")]
     for crew in crews:
-        crew.join(0.5)
+        crew.join(10)
     return not any(crew.is_alive() for crew in crews)
 
 
@@ -90,13 +91,12 @@ async def test_cancelling_closes_the_models_connection_and_leaves_no_thread(
     context = RecordingContext()
     running = asyncio.create_task(runtime.run(spec, task(reader="Ann"), context))
     request = await model_server.until_asked()
-    canceled_at = time.monotonic()
-    running.cancel()
-    async with asyncio.timeout(2):
+    async with own_time() as passed, asyncio.timeout(30):
+        running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
         await request.abandoned.wait()
-    assert time.monotonic() - canceled_at < 2
+        assert passed() < 2
     assert no_crew_is_left()
     assert context.unpaired() == []
     assert len(model_server.seen) == 1
@@ -113,7 +113,7 @@ async def test_a_run_that_waits_for_its_turn_can_be_canceled(
     await asyncio.sleep(0.05)
     for running in (second, first):
         running.cancel()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         await asyncio.wait({first, second})
     assert first.cancelled()
     assert second.cancelled()
