@@ -170,7 +170,7 @@ async def test_one_that_heeds_nothing_is_killed(
     runtime: AgentRuntime, context: RecordingContext
 ) -> None:
     took, own = await canceled_when_it_runs(runtime, mine("heed_nothing"), context)
-    assert 1.9 < took
+    assert took > 1.9
     assert own < 3
     assert [each.error for each in context.activities.values()] == ["canceled"]
 
@@ -240,7 +240,6 @@ async def canceled_when_it_runs(
     took = time.monotonic() - canceled_at
     assert not alive(int(context.reports[0][0]))
     assert context.unpaired() == []
-    print("OWN", took, passed())
     return took, passed()
 
 
