@@ -116,7 +116,7 @@ class AgentRuntimeContract:
         assert not running.done()
         context.cancel()
         running.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
                 await running
         assert context.unpaired() == []
@@ -125,12 +125,12 @@ class AgentRuntimeContract:
         self, runtime: AgentRuntime, endless: AgentSpec, context: RecordingContext
     ) -> None:
         running = asyncio.create_task(runtime.run(endless, task(), context))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             for _ in range(20):
                 await asyncio.sleep(0.005)
         context.cancel()
         running.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.wait([running])
 
     def test_an_agent_it_cannot_run_is_refused_in_one_line(

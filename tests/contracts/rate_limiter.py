@@ -14,7 +14,7 @@ LONG = 3_600
 
 
 def about(seconds: float) -> object:
-    return pytest.approx(seconds, abs=2)
+    return pytest.approx(seconds, abs=4)
 
 
 class RateLimiterContract:

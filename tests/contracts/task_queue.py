@@ -144,7 +144,7 @@ class TaskQueueContract:
 
         async def take_a_moment(delivery: Delivery) -> None:
             begun.append(id_of(delivery))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
         async with running(tasks.queue(slots=2), take_a_moment):
             await until(lambda: len(begun) > 10)

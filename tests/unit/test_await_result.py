@@ -27,6 +27,7 @@ from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.settings import Settings
 from app.ports.status_store import StoreUnavailable, ViewUpdate
 from tests.builders import completed, input_required, progressed, started, submitted, task_id
+from tests.waiting import until
 
 
 class Gateway:
@@ -95,10 +96,10 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("often")
 async def test_who_hears_nothing_is_answered_from_the_views() -> None:
     deaf = Gateway()
-    asking = asyncio.create_task(deaf.submit_and_wait())
+    asking = asyncio.create_task(deaf.submit_and_wait(seconds=60))
     await asyncio.sleep(0.05)
     await deaf.view(started("t-1"), completed("t-1"))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         assert (await asking).state is TaskState.COMPLETED
 
 
@@ -154,7 +155,7 @@ async def test_a_gateway_that_hears_no_results_says_so(caplog: pytest.LogCapture
     views = MemoryStatusStore()
     store: Any = SimpleNamespace(status=views, letters=views.letters)
     async with gateway_process(Settings(), DeafBroker(), store, Observed(None), Draining()):
-        await asyncio.sleep(0.01)
+        await until(lambda: any(record.levelname == "ERROR" for record in caplog.records))
     [said] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "hears of results no more" in said.message
     assert said.exc_info

@@ -48,7 +48,7 @@ async def test_readiness_asks_everyone(client: httpx.AsyncClient) -> None:
 
 async def test_readiness_names_what_is_away_and_does_not_wait_for_it() -> None:
     gateway = Gateway(adapt=with_readiness(broker=away, store=silent, other=fine))
-    async with gateway.client() as client, asyncio.timeout(2):
+    async with gateway.client() as client, asyncio.timeout(10):
         answer = await client.get("/readyz")
     said = answer.json()
     assert (answer.status_code, said["code"], said["retryable"]) == (503, "not-ready", True)

@@ -13,6 +13,7 @@ from app.domain.model.events import Artifact, Result
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from tests.contracts.agent_runtime import AgentRuntimeContract, agent, task
 from tests.recording_context import RecordingContext
+from tests.waiting import until
 
 
 class Answer(BaseModel):
@@ -50,6 +51,7 @@ async def never_end(given: TaskInput, context: RunContext) -> str:
 
 
 def work_until_canceled(given: TaskInput, context: RunContext) -> str:
+    begun.append(given.text)
     while not context.canceled:
         time.sleep(0.005)
     finished.append(given.text)
@@ -68,6 +70,7 @@ class Greeter:
 
 
 greeter = Greeter()
+begun: list[str] = []
 finished: list[str] = []
 not_callable = 3
 
@@ -143,13 +146,14 @@ async def test_what_is_not_json_is_an_agent_error() -> None:
 
 
 async def test_a_canceled_thread_has_stopped_when_the_run_has() -> None:
+    begun.clear()
     finished.clear()
     context = RecordingContext()
     running = asyncio.create_task(PythonRuntime().run(mine("work_until_canceled"), task(), context))
-    await asyncio.sleep(0.05)
+    await until(lambda: bool(begun))
     context.cancel()
     running.cancel()
-    await asyncio.wait([running], timeout=5)
+    await asyncio.wait([running], timeout=20)
     assert finished == ["two bikes"]
 
 

@@ -54,6 +54,7 @@ from tests.builders import (
     submitted,
     task_id,
 )
+from tests.waiting import until
 
 Work = Callable[[TaskInput, RunContext], Awaitable[Result]]
 
@@ -451,9 +452,10 @@ async def test_an_idempotency_key_is_the_same_in_every_attempt_and_for_no_other_
 
 
 async def test_an_agent_sees_that_its_time_is_over_before_it_is_stopped() -> None:
-    seen: list[bool] = []
+    begun, seen = list[None](), list[bool]()
 
     async def look(task: TaskInput, context: RunContext) -> Result:
+        begun.append(None)
         try:
             await asyncio.sleep(600)
         finally:
@@ -463,7 +465,7 @@ async def test_an_agent_sees_that_its_time_is_over_before_it_is_stopped() -> Non
     at_work = worker(look)
     await at_work.handle(delivered(submitted("t-1", timeout_seconds=0.05)))
     running = asyncio.create_task(at_work.handle(delivered(submitted("t-2"))))
-    await asyncio.sleep(0.02)
+    await until(lambda: len(begun) == 2)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
