@@ -68,12 +68,13 @@ class CrewlineOnKafka(System):
     async def submit(self, sleeps: Sequence[Sleep], *, one_shard: bool = False) -> None:
         for key, seconds in sleeps:
             message = payload("task", input="sleep", parameters={"key": key, "seconds": seconds})
-            await self._producer.send_and_wait(
+            await self._producer.send(
                 f"{self._fleet.prefix}.commands.sleep",
                 message,
                 key=str(uuid.uuid4()).encode(),
                 partition=0 if one_shard else None,
             )
+        await self._producer.flush()
 
     async def more(self, extent: Extent) -> Figures:
         """The way in over HTTP and the way to the view, and what all processes weigh."""
