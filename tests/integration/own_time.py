@@ -1,6 +1,6 @@
 """Measures how long something takes, whatever else the machine has to do meanwhile."""
 
-import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,21 +11,26 @@ _LONGEST = 0.05
 
 @asynccontextmanager
 async def own_time() -> AsyncIterator[Callable[[], float]]:
-    """The seconds since then in which our event loop had its turns.
+    """The seconds since then in which the machine let this process run.
 
-    To wait for something counts as it lasts; to be kept from running by the machine does not.
+    A thread counts them, so that whoever blocks the event loop is not spared. To be kept from
+    running by the machine does not count.
     """
     passed = 0.0
+    over = threading.Event()
 
-    async def count() -> None:
+    def count() -> None:
         nonlocal passed
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(_TURN)
-            passed += min(time.monotonic() - began, _LONGEST)
+        before = time.monotonic()
+        while not over.wait(_TURN):
+            now = time.monotonic()
+            passed += min(now - before, _LONGEST)
+            before = now
 
-    counting = asyncio.create_task(count())
+    counting = threading.Thread(target=count, daemon=True)
+    counting.start()
     try:
         yield lambda: passed
     finally:
-        counting.cancel()
+        over.set()
+        counting.join()
