@@ -93,7 +93,7 @@ class Fleet:
         await until(lambda: process.poll() is not None, within)
         return int(process.returncode)
 
-    async def ready(self, within: float = 40) -> None:
+    async def ready(self, within: float = 90) -> None:
         """Return once the gateway says that it is ready."""
 
         async def answers() -> bool:

@@ -11,7 +11,12 @@ from typing import Any, TypeAlias
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
+from app.adapters.kafka.connection import KafkaConnection
+from app.adapters.kafka.event_feed import KafkaEventFeed
+from app.adapters.kafka.topics import Topics
 from app.adapters.local.servers.server import free_port
+from app.adapters.sql.opening import open_database
+from app.adapters.sql.view_store import SqlViewStore
 from tests.e2e.fleet import Fleet
 from tests.waiting import until_true
 
@@ -78,20 +83,20 @@ class Outside:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 
-    async def ended(self, task_id: str, within: float = 30) -> Json:
-        """The task, once it has ended."""
+    async def ended(self, task_id: str, within: float = 60, attempt: int = 0) -> Json:
+        """The task, once it has ended, in this attempt or a later one."""
         found: Json = {}
 
         async def has_ended() -> bool:
             answer = await self.http.get(f"/v1/tasks/{task_id}", headers={"Prefer": "wait=5"})
             found.clear()
             found.update(answer.json())
-            return found.get("state") in ENDED
+            return found.get("state") in ENDED and found["attempt"] >= attempt
 
         await self._until(has_ended, within)
         return found
 
-    async def labelled(self, label: str, within: float = 30) -> Json:
+    async def labelled(self, label: str, within: float = 60) -> Json:
         """The one task with this label, once it has ended."""
         found: list[Json] = []
 
@@ -104,7 +109,7 @@ class Outside:
         return await self.ended(found[0]["id"], within)
 
     async def read(
-        self, topic: str, wanted: Callable[[Read], bool], count: int = 1, within: float = 30
+        self, topic: str, wanted: Callable[[Read], bool], count: int = 1, within: float = 60
     ) -> list[Read]:
         """The first so many records of a topic of the fleet that are wanted."""
         consumer = AIOKafkaConsumer(
@@ -130,6 +135,19 @@ class Outside:
             return await ask()
 
         await until_true(alive, within)
+
+
+async def caught_up(fleet: Fleet, within: float = 60) -> None:
+    """Return once the views have all of the log: traces and letters come beside a task's end."""
+    feed = KafkaEventFeed(KafkaConnection(fleet.kafka), Topics(fleet.prefix), None)
+
+    async def have_all() -> bool:
+        fleet.refuse_dead()
+        async with open_database(fleet.store) as database:
+            offsets = await SqlViewStore(database).offsets()
+        return all(offsets.get(shard, 0) >= end for shard, end in (await feed.ends()).items())
+
+    await until_true(have_all, within)
 
 
 @asynccontextmanager

@@ -274,7 +274,7 @@ async def test_a_stray_record_under_a_running_tasks_key_does_not_end_that_task(
     user: Outside,
 ) -> None:
     task_id = str(uuid.uuid4())
-    body = b'{"input": "sleep", "parameters": {"seconds": 2}}'
+    body = b'{"input": "sleep", "parameters": {"seconds": 5}}'
     await user.produce("commands.sleeper", body, task_id.encode(), partition=0)
     await until(lambda: any(entry.task_id == task_id for entry in user.fleet.ledger))
     # a key is a lane: only under another can it be read while the task runs

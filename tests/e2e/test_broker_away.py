@@ -50,16 +50,18 @@ async def refused(user: Outside) -> httpx.Response:
 async def test_an_outage_is_said_at_once_and_survived(
     broker: KraftBroker, fleet: Fleet, user: Outside
 ) -> None:
-    ends_meanwhile = await user.submit("sleeper", {"parameters": {"seconds": 3}})
+    await user.ended(await user.submit("sleeper", {}))  # all have joined their groups
+    ends_meanwhile = await user.submit("sleeper", {"parameters": {"seconds": 6}})
     ends_afterwards = await user.submit("sleeper", {"parameters": {"seconds": 18}})
     submitted = [ends_meanwhile, ends_afterwards]
-    await until(lambda: all(entries(fleet, each) == ["began"] for each in submitted))
+    await until(lambda: all(entries(fleet, each) for each in submitted), within=60)
 
     async def shows() -> bool:
         answer = await user.http.get(f"/v1/tasks/{ends_afterwards}")
         return bool(answer.json().get("state") == "working")
 
     await until_true(shows)
+    assert entries(fleet, ends_meanwhile) == ["began"]
     broker.kill()
 
     *answers, said = await asyncio.gather(
@@ -78,7 +80,7 @@ async def test_an_outage_is_said_at_once_and_survived(
     assert (ready.json()["checks"]["store"], "broker" in ready.json()["detail"]) == ("ok", True)
     assert (await user.http.get("/livez")).status_code == 200
     assert await shows()
-    assert entries(fleet, ends_meanwhile) == ["began", "ended"]
+    await until(lambda: entries(fleet, ends_meanwhile) == ["began", "ended"])
 
     await asyncio.to_thread(broker.start)
     await fleet.ready()

@@ -42,11 +42,22 @@ async def ended(http: httpx.AsyncClient, task_id: TaskId, within: float = 40) ->
     found: dict[str, Any] = {}
 
     async def has_ended() -> bool:
+        found.clear()
         found.update((await http.get(f"/tasks/{task_id}", headers={"Prefer": "wait=5"})).json())
-        return found["state"] in {"completed", "failed", "canceled", "rejected"}
+        return found.get("state") in {"completed", "failed", "canceled", "rejected"}
 
     await until_true(has_ended, within)
     return found
+
+
+async def seen(http: httpx.AsyncClient, *task_ids: TaskId) -> None:
+    """Return once the views have these tasks, which they need to be canceled over HTTP."""
+
+    async def shown() -> bool:
+        answers = [await http.get(f"/tasks/{task_id}") for task_id in task_ids]
+        return all(answer.is_success for answer in answers)
+
+    await until_true(shown, within=60)
 
 
 async def begun(fleet: Fleet, task_id: TaskId, attempt: int = 1) -> None:
@@ -68,12 +79,17 @@ async def test_a_running_task_a_queued_one_and_one_that_waits_for_its_time(
     queued = await submit(http)
     later = (datetime.now(UTC) + timedelta(hours=5)).isoformat()
     waiting = await submit(http, not_before=later)
+    await seen(http, running, queued, waiting)
 
     # by HTTP, and again, which is answered the same
     for _ in range(2):
         answer = await http.post(f"/tasks/{queued}/cancel", json={"reason": "not needed"})
         assert (answer.status_code, answer.json()["reason"]) == (202, "canceling")
-    assert (await http.get(f"/tasks/{queued}")).json()["reason"] == "canceling"
+
+    async def canceling() -> bool:
+        return bool((await http.get(f"/tasks/{queued}")).json()["reason"] == "canceling")
+
+    await until_true(canceling)
 
     # on the command line
     done = fleet.run("cancel", running, "--reason", "changed my mind", "--wait", "30", "--json")
@@ -109,6 +125,7 @@ async def test_a_worker_that_dies_before_during_or_after_loses_no_cancel(
     during = await submit(http, agent)
     await begun(fleet, during)
     before = await submit(http, agent)
+    await seen(http, during, before)
     fleet.kill("worker")
     for task_id in (during, before):
         assert (await http.post(f"/tasks/{task_id}/cancel")).status_code == 202
@@ -136,6 +153,7 @@ async def test_a_run_in_a_process_of_its_own_is_stopped_at_once(
 ) -> None:
     running = await submit(http, "isolated-sleeper")
     await begun(fleet, running)
+    await seen(http, running)
     asked_at = time.monotonic()
     assert (await http.post(f"/tasks/{running}/cancel")).status_code == 202
     assert (await ended(http, running))["state"] == "canceled"

@@ -12,6 +12,9 @@ from tests.waiting import until, until_true
 
 pytestmark = pytest.mark.kafka
 
+SESSION = 60.0
+"""Seconds until a worker that does not come back is missed: longer than any start takes."""
+
 
 async def submit(fleet: Fleet, http: httpx.AsyncClient, seconds: float) -> str:
     body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": seconds}}
@@ -27,13 +30,14 @@ async def completed(fleet: Fleet, http: httpx.AsyncClient) -> set[str]:
 
 @pytest.mark.timeout(180)
 async def test_kill_9_in_the_middle_of_40_tasks_re_runs_just_the_interrupted(fleet: Fleet) -> None:
+    fleet.environment["CREWLINE_KAFKA__SESSION_TIMEOUT_SECONDS"] = str(SESSION)
     for process in ("gateway", "projector"):
         fleet.start(process)
     fleet.start("worker", "--id", "worker-1", "--slots", "40", "--runtimes", "python")
     await fleet.ready()
     chance = random.Random(5)
-    quick = [round(chance.uniform(1, 2), 2) for _ in range(28)]
-    durations = quick + [round(chance.uniform(4.5, 5), 2) for _ in range(12)]
+    quick = [round(chance.uniform(0.5, 1.5), 2) for _ in range(28)]
+    durations = quick + [round(chance.uniform(9, 9.5), 2) for _ in range(12)]
     chance.shuffle(durations)
     async with httpx.AsyncClient(timeout=30) as http:
         first = await submit(fleet, http, 0)  # the group is joined once this one is done
@@ -60,7 +64,7 @@ async def test_kill_9_in_the_middle_of_40_tasks_re_runs_just_the_interrupted(fle
     assert {entry.task_id for entry in again} == slow
     assert {entry.attempt for entry in again} == {2}
     assert len(again) == len(slow)
-    assert max(entry.at for entry in again) - killed_at < 3
+    assert max(entry.at for entry in again) - killed_at < SESSION / 4  # it is not waited for
 
 
 @pytest.mark.timeout(120)
@@ -70,7 +74,7 @@ async def test_a_worker_asked_to_stop_finishes_what_it_runs(fleet: Fleet) -> Non
     fleet.start("worker", "--id", "worker-1", "--slots", "2", "--runtimes", "python")
     await fleet.ready()
     async with httpx.AsyncClient(timeout=30) as http:
-        tasks = [await submit(fleet, http, 2) for _ in range(4)]
+        tasks = [await submit(fleet, http, 5) for _ in range(4)]
         await until(lambda: len(fleet.ledger) == 2, within=40)
         assert await fleet.stop("worker") == 0
         ended = {entry.task_id for entry in fleet.ledger if entry.what == "ended"}

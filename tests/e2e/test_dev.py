@@ -203,10 +203,11 @@ async def test_what_it_prints_works_as_it_stands_and_ctrl_c_ends_everything(
         assert f"-b {LOOPBACK}:{dev.kafka_port}" in dev.offered("kcat")
         await produce(dev, b'{"input": "x", "labels": {"by": "kafka"}}')
         assert await labelled(http, "by:kafka")
+        await seen(http, answer["id"])
         assert answer["id"] in await dev.shell(dev.offered("crewline list"))
 
     assert dev.left()
-    assert await dev.interrupt(within=20) == 0
+    assert await dev.interrupt(within=40) == 0
     assert dev.left() == []
     assert "Traceback" not in dev.logged
 
@@ -243,7 +244,7 @@ async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
     await dev.ready()
     quick = await submit(http, 0)
     before = await completed(http, quick)
-    slow = await submit(http, 3)
+    slow = await submit(http, 6)
     await until(lambda: dev.entries(slow) == ["began"])
     await seen(http, slow)  # the broker keeps all in memory: what no view has goes with it
     dev.kill()
@@ -257,7 +258,7 @@ async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
     assert dev.entries(quick) == ["began", "ended"]
     listed = (await http.get("/v1/tasks")).json()["items"]
     assert [task["id"] for task in listed] == [slow, quick]
-    assert await dev.interrupt(within=20) == 0
+    assert await dev.interrupt(within=40) == 0
 
 
 @pytest.mark.timeout(180)
@@ -266,11 +267,11 @@ async def test_what_ends_while_it_drains_does_not_run_again_and_no_accepted_task
 ) -> None:
     dev.start()
     await dev.ready()
-    slow = await submit(http, 2)
+    slow = await submit(http, 6)
     await until(lambda: dev.entries(slow) == ["began"], within=30)
     await seen(http, slow)
     late = await submit(http, 0)
-    assert await dev.interrupt(within=30) == 0
+    assert await dev.interrupt(within=40) == 0
     assert dev.entries(slow) == ["began", "ended"]
 
     dev.start()
@@ -278,13 +279,13 @@ async def test_what_ends_while_it_drains_does_not_run_again_and_no_accepted_task
     await completed(http, slow)
     await completed(http, late)
     assert dev.entries(slow) == ["began", "ended"]
-    assert await dev.interrupt(within=20) == 0
+    assert await dev.interrupt(within=40) == 0
 
 
 async def test_ctrl_c_before_the_worker_has_joined_its_group_ends_it_too(embedded: Dev) -> None:
     embedded.start()
     await embedded.ready()
-    assert await embedded.interrupt(within=30) == 0
+    assert await embedded.interrupt(within=40) == 0
     assert embedded.left() == []
 
 

@@ -173,7 +173,7 @@ async def test_a_gateway_that_stops_ends_its_streams_and_waits(gateway: Gateway)
             path = f"{url}/v1/tasks/{task_id()}"
             waiting = asyncio.create_task(client.get(path, headers={"Prefer": "wait=50"}))
             following = asyncio.create_task(client.get(f"{path}/events"))
-            await asyncio.sleep(0.3)
+            await until(lambda: len(gateway.waiters.listeners.get(task_id(), ())) == 2)
             gateway.draining.begin()
             assert (await client.get(f"{url}/readyz")).status_code == 503
         assert (await waiting).json()["state"] == "working"

@@ -91,11 +91,11 @@ async def test_whoever_prefers_to_wait_gets_the_finished_task_at_once(user: Outs
 
 
 async def test_waiting_ends_with_202_where_the_task_takes_longer(user: Outside) -> None:
-    body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": 5}}
-    answer = await user.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=2"})
+    body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": 8}}
+    answer = await user.http.post("/v1/tasks", json=body, headers={"Prefer": "wait=4"})
     assert answer.status_code == 202
     assert answer.json()["state"] == "working"
-    assert (await user.ended(answer.json()["id"]))["result"]["output"] == {"slept": 5}
+    assert (await user.ended(answer.json()["id"]))["result"]["output"] == {"slept": 8}
 
 
 async def test_its_events_tell_the_same_as_a_stream_and_as_a_list(user: Outside) -> None:
@@ -167,7 +167,7 @@ def test_agents_lists_the_shipped_ones_and_ours(fleet: Fleet) -> None:
         (["submit", "business-analyst", ""], 4, "invalid"),
         (["submit", "business-analyst", "x", "--runtime", "python"], 4, "unknown-runtime"),
         (["status", "0198c0de-0000-7000-8000-000000000000"], 4, "unknown-task"),
-        (["submit", "sleeper", "x", "--param", "seconds=3", "--wait", "1"], 5, "working"),
+        (["submit", "sleeper", "x", "--param", "seconds=8", "--wait", "4"], 5, "working"),
     ],
 )
 def test_the_exit_code_says_what_went_wrong(

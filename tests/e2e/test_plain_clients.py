@@ -88,7 +88,7 @@ async def answered(user: Outside, question: str) -> Json:
         found[:] = [task for task in tasks if task["input"] == question]
         return bool(found)
 
-    await until_true(there)
+    await until_true(there, within=60)
     task = await user.ended(found[0]["id"])
     assert task["state"] == "completed"
     return task

@@ -29,9 +29,9 @@ async def produce_low(fleet: Fleet, seconds: float) -> None:
 async def test_a_critical_task_passes_a_thousand_that_wait(fleet: Fleet) -> None:
     for process in ("gateway", "projector"):
         fleet.start(process)
+    await fleet.ready()  # before the line gets shorter
     await produce_low(fleet, 0.05)
     fleet.start("worker", "--slots", "8", "--runtimes", "python")
-    await fleet.ready()
     await until(lambda: len(fleet.ledger) > 100, within=60)
     body = {"agent": "sleeper", "input": "x", "priority": "critical"}
     async with httpx.AsyncClient(timeout=30) as http:
@@ -48,7 +48,7 @@ async def test_a_critical_task_passes_a_thousand_that_wait(fleet: Fleet) -> None
 
         async def shown() -> bool:
             task = (await http.get(f"{fleet.url}/v1/tasks/{task_id}")).json()
-            return bool(task["state"] == "completed" and task["priority"] == "critical")
+            return (task.get("state"), task.get("priority")) == ("completed", "critical")
 
         await until_true(shown, within=60)
         asked = fleet.run("submit", "sleeper", "x", "--priority", "high", "--json")

@@ -15,7 +15,15 @@ from sqlalchemy import text
 from app.adapters.sql.dump import dump
 from app.adapters.sql.opening import open_database
 from tests.e2e.fleet import Fleet
-from tests.e2e.outside import ENDED, EVERYTHING, Outside, new_fleet, outside, standing
+from tests.e2e.outside import (
+    ENDED,
+    EVERYTHING,
+    Outside,
+    caught_up,
+    new_fleet,
+    outside,
+    standing,
+)
 from tests.waiting import until_true
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -95,6 +103,7 @@ async def all_ended(fleet: Fleet, tasks: int) -> None:
         return sum(found[state] for state in ENDED) == tasks
 
     await until_true(ended, within=60)
+    await caught_up(fleet)
 
 
 async def members(fleet: Fleet, number: int) -> None:
@@ -181,13 +190,14 @@ async def test_a_projector_killed_in_the_middle_leaves_no_trace(
     total = sum((await states(fleet)).values())
     in_the_middle = 0
     for _ in range(3):
-        before, total = await states(fleet), total + 60
+        before, total = await states(fleet), total + 64
         loading = asyncio.create_task(load(user, 60))
 
         async def some_are_there(before: Counter[str] = before) -> bool:
             return await states(fleet) != before
 
-        await until_true(some_are_there)
+        await until_true(some_are_there, within=60)
+        await load(user, 4)  # the last of it, however much was seen of the others
         fleet.kill("projector")
         found = await states(fleet)
         in_the_middle += sum(found[state] for state in ENDED) < total

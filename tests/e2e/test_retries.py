@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
+from app.adapters.kafka.offsets import Snapshot
 from app.domain.model.messages import rfc3339
 from tests.e2e.agents import Entry
 from tests.e2e.fleet import CATALOG, Fleet
@@ -83,6 +85,25 @@ def supervised(fleet: Fleet) -> bool:
     return True
 
 
+async def wait_is_committed(fleet: Fleet) -> bool:
+    """Whether the worker's group knows that the only task waits, or that the delays have it."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=fleet.kafka)
+    await admin.start()
+    try:
+        commits = await admin.list_consumer_group_offsets(f"{fleet.prefix}.workers")
+    finally:
+        await admin.close()
+    return any(
+        commit.offset > 0
+        or any(
+            tries.not_before
+            for tries in Snapshot.decode(commit.offset, commit.metadata).running.values()
+        )
+        for partition, commit in commits.items()
+        if partition.topic == f"{fleet.prefix}.commands.flaky"
+    )
+
+
 async def endings(fleet: Fleet, task_id: str) -> list[str]:
     async with httpx.AsyncClient(timeout=30) as http:
         headers = {"accept": "application/json"}
@@ -99,7 +120,7 @@ async def test_a_task_is_tried_again_after_short_and_after_long_waits(retrying: 
     assert [each.attempt for each in runs_of(retrying, short)] == [1, 2, 3]
     first, second = runs_of(retrying, long)
     assert (first.attempt, second.attempt) == (1, 2)
-    assert 3 <= second.at - first.at < 8
+    assert 3 <= second.at - first.at < 20
     attempts = (await read(retrying, long))["attempts"]
     assert [(each["number"], each["state"]) for each in attempts] == [
         (1, "retrying"),
@@ -132,7 +153,7 @@ async def test_a_task_that_waits_keeps_its_time_and_its_number_whatever_ends_its
     if end == "drain":
         assert await retrying.stop("worker") == 0
     else:
-        await asyncio.sleep(0.5)  # room for the commit
+        await until_true(lambda: wait_is_committed(retrying))
         retrying.kill("worker")
     retrying.start("worker", *WORKER)
     await until_it_is(retrying, task_id, "completed")
@@ -174,8 +195,10 @@ async def test_what_kills_its_worker_is_given_up_after_three_runs_and_its_neighb
 
     await until_true(all_ended, within=300)
     # a death right after the very first start comes before that start is known to anyone
-    assert deaths in {3, 4}
-    assert [each.attempt for each in runs_of(retrying, deadly)][-3:] == [1, 2, 3]
+    attempts = [each.attempt for each in runs_of(retrying, deadly)]
+    assert attempts in (list(range(1, deaths + 1)), [1, *range(1, deaths)])
+    # and one beside neighbours not suspected yet counts for them only: two make each a suspect
+    assert 3 <= deaths <= 4 + 2 * len(innocent)
     task = await read(retrying, deadly)
     assert (task["reason"], task["error"]["code"]) == ("dead-lettered", "poison")
     for task_id in innocent:
@@ -183,12 +206,15 @@ async def test_what_kills_its_worker_is_given_up_after_three_runs_and_its_neighb
 
 
 async def test_a_task_begins_not_before_its_time_however_it_was_handed_in(retrying: Fleet) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=12)
+    due = datetime.now(UTC) + timedelta(seconds=20)
     over_http = await submit(retrying, "sleeper", not_before=rfc3339(due))
-    told = retrying.run("submit", "sleeper", "go", "--not-before", rfc3339(due))
-    assert told.returncode == 0, told.stderr
-    from_now = retrying.run("submit", "sleeper", "go", "--not-before", "+5s")
-    assert from_now.returncode == 0, from_now.stderr
+    told, from_now = await asyncio.gather(
+        *(
+            asyncio.to_thread(retrying.run, "submit", "sleeper", "go", "--not-before", when)
+            for when in (rfc3339(due), "+5s")
+        )
+    )
+    assert (told.returncode, from_now.returncode) == (0, 0), told.stderr + from_now.stderr
     async with AIOKafkaProducer(bootstrap_servers=retrying.kafka) as producer:
         value = json.dumps({"input": "go", "not_before": rfc3339(due)}).encode()
         topic = f"{retrying.prefix}.commands.sleeper"
@@ -198,7 +224,7 @@ async def test_a_task_begins_not_before_its_time_however_it_was_handed_in(retryi
     assert len(began) == 4
     assert over_http in began
     del began[from_now.stdout.strip()]
-    assert all(0 <= at - due.timestamp() < 5 for at in began.values())
+    assert all(0 <= at - due.timestamp() < 10 for at in began.values())
     assert {each.attempt for each in retrying.ledger} == {1}
 
 
