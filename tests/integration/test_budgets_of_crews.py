@@ -233,7 +233,7 @@ async def test_a_redis_that_ends_in_between_stops_the_crew_at_its_next_call(
         async with open_redis(server.url) as redis:
             worker = Worker(chat_models, spec(), RedisLedger(redis, topic_prefix))
             running = asyncio.create_task(worker.run(command(tokens=100_000)))
-            await model_server.until_asked(2)
+            await model_server.until_asked(2, within=60)
             server.kill()
             with pytest.raises(LedgerUnavailable):
                 await running

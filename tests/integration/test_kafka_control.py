@@ -19,7 +19,7 @@ from tests.integration.on_kafka import (
     OnTheEmbeddedBroker,
     send_unreadable,
 )
-from tests.waiting import until
+from tests.waiting import until, until_true
 
 
 class ControlOnKafka(KafkaTopics, ControlContract):
@@ -85,6 +85,11 @@ class TestControlOnKafka(OnKafka, ControlOnKafka):
             admin = AIOKafkaAdminClient(**connection.admin_settings())
             await admin.start()
             await admin.delete_topics([topics.control])
+
+            async def gone() -> bool:
+                return topics.control not in await admin.list_topics()
+
+            await until_true(gone)
             await admin.close()
             await asyncio.sleep(1)  # until every reader has noticed; nothing says so
             await apply(connection, await plan(connection, topics, []))

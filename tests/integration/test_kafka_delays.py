@@ -23,7 +23,7 @@ from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.ports.delays import DelayQueue, Due, Unwanted, nothing
 from app.ports.task_queue import Undecodable
 from tests.builders import submitted
-from tests.contracts.delays import DelaysContract, Released, Waiting, ids, later, releasing
+from tests.contracts.delays import SOON, DelaysContract, Released, Waiting, ids, later, releasing
 from tests.integration.on_kafka import (
     KafkaTopics,
     OnKafka,
@@ -110,7 +110,7 @@ class TestKafkaDelays(OnTopics, OnKafka, DelaysContract):
         self, waiting: WaitingOnKafka
     ) -> None:
         names = [f"t-{number}" for number in range(20)]
-        due = later(6)
+        due = later(12)
         for name in names:
             await waiting.delays.put(submitted(name), due)
         for _ in range(4):
@@ -124,7 +124,7 @@ class TestKafkaDelays(OnTopics, OnKafka, DelaysContract):
         async with releasing(waiting.queue(), released):
             await until(lambda: len(released.commands) == 20)
         assert sorted(released.ids) == sorted(ids(*names))
-        assert (max(released.times) - max(due, min(released.times))).total_seconds() < 2
+        assert (max(released.times) - max(due, min(released.times))).total_seconds() < SOON
 
     async def test_more_wait_than_memory_holds_and_none_holds_up_another(
         self, waiting: WaitingOnKafka

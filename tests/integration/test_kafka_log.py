@@ -62,7 +62,7 @@ class TestLogOnKafka(OnKafka, LogOnKafka):
             began = time.perf_counter()
             with pytest.raises(LogUnavailable):
                 await log.append(submitted(agent="nobody"))
-            assert time.perf_counter() - began < 3
+            assert time.perf_counter() - began < 6  # by itself it takes ten
             await log.publish(submitted())
 
     async def test_a_refused_record_does_not_spoil_those_after_it(
@@ -100,4 +100,4 @@ class TestWithoutABroker:
                 await log.append(submitted())
             with pytest.raises(LogUnavailable):
                 await log.ping()
-        assert time.perf_counter() - began < 5
+        assert time.perf_counter() - began < 8  # by themselves they take twenty

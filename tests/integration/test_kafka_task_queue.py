@@ -144,7 +144,7 @@ async def test_a_worker_that_comes_back_under_its_id_has_its_work_at_once(
         async with running(tasks_on_kafka.queue(slots=1), note):
             await until(lambda seen=seen: len(seen) == 1)  # type: ignore[misc]
         if turn:  # the first one makes the group
-            assert seen[0] - began < 3
+            assert seen[0] - began < 6  # a session takes ten to run out
 
 
 @pytest.mark.parametrize(

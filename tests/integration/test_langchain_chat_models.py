@@ -167,11 +167,11 @@ async def test_cancelling_closes_the_connection(
 ) -> None:
     model_server.script(Hang())
     asking = asyncio.create_task(chat_models.ask(model, QUESTION, ignore if streamed else None))
-    request = await model_server.until_asked()
+    request = await model_server.until_asked(within=60)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await request.abandoned.wait()
 
 

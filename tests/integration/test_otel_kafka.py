@@ -77,7 +77,7 @@ async def test_a_task_over_kafka_is_one_trace(
     assert queued.parent_id == process.parent_id == send.span_id
     assert process.links == (send.span_id,)
     assert process.attributes["crewline.task.state"] == "completed"
-    assert abs(queued.start - send.start) < 50_000_000  # when the record was made, in ns
+    assert send.start - 1_000_000 <= queued.start <= send.end  # when the record was made, in ms
     assert queued.end == process.start
     assert {span.trace_id for span in services.spans} == {send.trace_id}
     results = services.named(f"send {topics.results}")

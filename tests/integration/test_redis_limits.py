@@ -71,7 +71,7 @@ async def test_two_workers_share_one_rate(redis_url: str, topic_prefix: str) -> 
         workers = [RedisRateLimiter(one, topic_prefix), RedisRateLimiter(other, topic_prefix)]
         takes = [[worker.take(SLOW, 1, 3_600) for worker in workers] for _ in range(5)]
         waits = sorted(await asyncio.gather(*chain(*takes)))
-    assert waits == [pytest.approx(10 * number, abs=2) for number in range(10)]
+    assert waits == [pytest.approx(10 * number, abs=4) for number in range(10)]
 
 
 async def test_installations_on_one_redis_do_not_meet(redis: Redis, topic_prefix: str) -> None:
@@ -88,8 +88,8 @@ async def test_everything_in_redis_is_forgotten_in_time(redis: Redis, topic_pref
     keys = await redis.keys(f"{{{topic_prefix}}}:*")
     lasting = {str(key).partition(":")[2]: await redis.ttl(key) for key in keys}
     assert lasting == {
-        "ledger:one": pytest.approx(60, abs=2),
-        "rate:slow": pytest.approx(121, abs=2),
+        "ledger:one": pytest.approx(60, abs=10),
+        "rate:slow": pytest.approx(121, abs=10),
     }
 
 

@@ -192,7 +192,7 @@ class TestOnSqlite(SqlViewsPromises):
         with sqlite3.connect(tmp_path / "views.db", isolation_level=None) as writer:
             writer.execute("BEGIN IMMEDIATE")
             writer.execute("UPDATE crewline_tasks SET state = 'working'")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(8):  # who waits for it does so for ten
                 task = await SqlStatusStore(database).find(task_id())
             writer.execute("ROLLBACK")
         assert task is not None
@@ -211,8 +211,8 @@ class TestOnPostgres(SqlViewsPromises):
     async def test_a_query_that_takes_too_long_is_given_up(
         self, database: Database, monkeypatch: pytest.MonkeyPatch, url: str
     ) -> None:
-        monkeypatch.setattr(postgres, "PATIENCE", 0.5)
-        async with asyncio.timeout(10), open_database(url) as impatient:
+        monkeypatch.setattr(postgres, "PATIENCE", 3)
+        async with asyncio.timeout(20), open_database(url) as impatient:
             with pytest.raises(StoreUnavailable):
                 await impatient.read(lambda views: views.exec_driver_sql("SELECT pg_sleep(60)"))
             await SqlStatusStore(impatient).ping()
