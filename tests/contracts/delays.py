@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import pytest
 
@@ -72,6 +72,9 @@ def ids(*names: str) -> list[str]:
 
 
 class DelaysContract:
+    keeps_what_is_ahead: ClassVar[bool] = True
+    """Whether a queue knows what was released before it, though what stands before that waits."""
+
     @pytest.fixture
     def waiting(self) -> Waiting:
         raise NotImplementedError("the subclass provides the delays under test")
@@ -144,8 +147,9 @@ class DelaysContract:
         first, second = Released(), Released()
         async with releasing(waiting.queue(), first):
             due = later(6)
-            await waiting.delays.put(submitted("waits"), due)
-            await waiting.delays.put(submitted("is due"), later(0))
+            puts = [("waits", due), ("is due", later(0))]
+            for name, not_before in puts if self.keeps_what_is_ahead else reversed(puts):
+                await waiting.delays.put(submitted(name), not_before)
             await until(lambda: bool(first.commands))
         assert first.ids == ids("is due")
         async with releasing(waiting.queue(), second):
