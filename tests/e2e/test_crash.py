@@ -12,9 +12,6 @@ from tests.waiting import until, until_true
 
 pytestmark = pytest.mark.kafka
 
-SESSION = 60.0
-"""Seconds until a worker that does not come back is missed: longer than any start takes."""
-
 
 async def submit(fleet: Fleet, http: httpx.AsyncClient, seconds: float) -> str:
     body = {"agent": "sleeper", "input": "sleep", "parameters": {"seconds": seconds}}
@@ -30,13 +27,12 @@ async def completed(fleet: Fleet, http: httpx.AsyncClient) -> set[str]:
 
 @pytest.mark.timeout(180)
 async def test_kill_9_in_the_middle_of_40_tasks_re_runs_just_the_interrupted(fleet: Fleet) -> None:
-    fleet.environment["CREWLINE_KAFKA__SESSION_TIMEOUT_SECONDS"] = str(SESSION)
     for process in ("gateway", "projector"):
         fleet.start(process)
     fleet.start("worker", "--id", "worker-1", "--slots", "40", "--runtimes", "python")
     await fleet.ready()
     chance = random.Random(5)
-    quick = [round(chance.uniform(0.5, 1.5), 2) for _ in range(28)]
+    quick = [round(chance.uniform(1, 2), 2) for _ in range(28)]
     durations = quick + [round(chance.uniform(9, 9.5), 2) for _ in range(12)]
     chance.shuffle(durations)
     async with httpx.AsyncClient(timeout=30) as http:
@@ -64,7 +60,7 @@ async def test_kill_9_in_the_middle_of_40_tasks_re_runs_just_the_interrupted(fle
     assert {entry.task_id for entry in again} == slow
     assert {entry.attempt for entry in again} == {2}
     assert len(again) == len(slow)
-    assert max(entry.at for entry in again) - killed_at < SESSION / 4  # it is not waited for
+    assert max(entry.at for entry in again) - killed_at < 3
 
 
 @pytest.mark.timeout(120)
