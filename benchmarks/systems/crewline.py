@@ -78,6 +78,7 @@ class CrewlineOnKafka(System):
 
     async def more(self, extent: Extent) -> Figures:
         """The way in over HTTP and the way to the view, and what all processes weigh."""
+        await self._around.aclose()
         fleet = new_fleet(self.folder, "bench")
         async with Crewline(fleet).running() as everything:
             await asyncio.sleep(3)
