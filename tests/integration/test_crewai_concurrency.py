@@ -133,10 +133,8 @@ async def test_the_event_loop_stays_free_while_crews_start(
             lags.append(time.perf_counter() - before - 0.01)
 
     watching = asyncio.create_task(watch())
-    began = time.perf_counter()
     runs = (runtime.run(agent("crewai"), task(), RecordingContext()) for _ in range(AT_ONCE))
     await asyncio.gather(*runs)
-    took = time.perf_counter() - began
     watching.cancel()
-    print(f"{len(lags)} looks in {took:.1f} s, longest lag {max(lags) * 1000:.0f} ms")
-    assert max(lags) < max(1.5, took / 2)  # a slow machine is slow at both
+    print(f"{len(lags)} looks, longest lag {max(lags) * 1000:.0f} ms")
+    assert max(lags) < 1.5
