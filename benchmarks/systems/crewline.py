@@ -22,6 +22,7 @@ from tests.e2e.fleet import Fleet, crewline
 SETTINGS = {
     "CREWLINE_CATALOG__FOLDERS": str(Path(__file__).parents[1] / "catalog"),
     "CREWLINE_WORKER__AGENTS": "noop,sleep",
+    "CREWLINE_WORKER__RUNTIMES": "python",
     "CREWLINE_WORKER__SLOTS": "256",
     "CREWLINE_WORKER__BUFFER": "1000",
     "CREWLINE_LOGGING__LEVEL": "ERROR",
