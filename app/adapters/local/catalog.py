@@ -16,6 +16,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from app.adapters.local.yaml_text import read_yaml
 from app.domain.model.agents import Agent, AgentCatalog, AgentSpec, Check, Schema
 from app.domain.model.errors import InvalidAgent, Violation
 from app.domain.model.ids import AgentName
@@ -77,7 +78,7 @@ def _agents_in(folder: Traversable) -> dict[AgentName, Agent]:
 
 def _read(file: Traversable) -> Agent:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidAgent(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

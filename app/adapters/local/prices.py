@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from app.adapters.local.yaml_text import read_yaml
 from app.domain.model.errors import Rejected
 from app.domain.model.prices import Price, Prices
 
@@ -27,7 +28,7 @@ def read_prices(own: Sequence[Path] = ()) -> Prices:
 
 def _prices_in(file: Traversable) -> Iterator[Price]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidPrices(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
     match content:
