@@ -33,7 +33,10 @@ _WARMING = 2.0
 
 class CrewlineOnKafka(System):
     package = "crewline"
-    settings = "256 slots, or as many as said, buffer 1000, acks=all, 3 partitions and 6 of results, SQLite views"
+    settings = (
+        "256 slots, or as many as said, buffer 1000, acks=all, 3 partitions of commands and 6 of "
+        "results, SQLite views"
+    )
     slots = 256
     second_worker = True
 
