@@ -1,9 +1,14 @@
 """Measures how long something takes, whatever else the machine has to do meanwhile."""
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.model_server import Seen
 
 _TURN = 0.01
 _LONGEST = 0.05
@@ -34,3 +39,13 @@ async def own_time() -> AsyncIterator[Callable[[], float]]:
     finally:
         over.set()
         counting.join()
+
+
+async def time_to_stop(running: "asyncio.Task[object]", asked: Seen) -> float:
+    """Cancel a run: own time until it is over and the model's server is left alone by it."""
+    async with own_time() as passed, asyncio.timeout(30):
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await asked.abandoned.wait()
+        return passed()
