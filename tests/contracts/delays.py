@@ -17,7 +17,7 @@ from app.ports.delays import DelayQueue, Delays, Due, Unwanted, nothing
 from tests.builders import at, canceling, submitted
 from tests.waiting import until
 
-SOON = 5.0
+SOON = 2.0
 """Seconds after its time within which a command must be released, on a busy machine too."""
 EARLIER = Earlier(4, 2, 1, at(7), key=b"\xff chosen by a producer")
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

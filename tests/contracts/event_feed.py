@@ -100,7 +100,7 @@ class EventFeedContract:
         async with asyncio.timeout(PATIENCE):
             await views.begun.wait()
         await log.publish(completed())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(1):
             await reading
 
     async def test_a_batch_says_where_it_begins_and_ends(

@@ -130,5 +130,5 @@ async def test_the_answer_does_not_wait_long_for_views_that_are_behind() -> None
         await gateway.happen(submitted())
     transport = httpx.ASGITransport(gateway.app)  # no projector runs any more
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        answer = await asyncio.wait_for(client.post(CANCEL), 10)
+        answer = await asyncio.wait_for(client.post(CANCEL), 2)
     assert (answer.status_code, answer.json()["reason"]) == (202, "canceling")

@@ -206,7 +206,7 @@ async def test_a_gap_that_never_closes_is_passed(gateway: Gateway) -> None:
     begun = clock()
     async with asyncio.timeout(5):
         assert await told(follow(gateway, patience=0.1)) == ["1.1", "1.3", "1.5"]
-    assert clock() - begun >= 0.1
+    assert 0.1 <= clock() - begun < 2
 
 
 async def test_a_new_attempt_begins_at_one_whatever_its_number(gateway: Gateway) -> None:
