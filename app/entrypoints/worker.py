@@ -10,10 +10,11 @@ import structlog
 from app.entrypoints.bootstrap import processes
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.kafka_broker import broker_of
-from app.entrypoints.bootstrap.stores import Store, open_store
+from app.entrypoints.bootstrap.late_store import open_late
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector
 from app.entrypoints.settings import Settings, WorkerSettings
+from app.ports.status_store import TaskFinder
 
 if TYPE_CHECKING:
     from app.entrypoints.admin.serving import WorkerAdmin
@@ -25,13 +26,13 @@ def run(settings: Settings) -> int:
     """Work until asked to stop, then let what runs finish for the drain time."""
 
     async def main(stop: Stop) -> None:
-        async with open_store(settings) as store:
+        async with open_late(settings) as store:
             await serve(settings, broker_of(settings), store, stop)
 
     return run_until_stopped(main)
 
 
-async def serve(settings: Settings, broker: Broker, store: Store | None, stop: Stop) -> None:
+async def serve(settings: Settings, broker: Broker, store: TaskFinder | None, stop: Stop) -> None:
     with observing(settings, "worker") as observed:
         async with (
             _admin(settings.worker, stop) as admin,

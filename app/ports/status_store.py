@@ -47,12 +47,16 @@ class Page:
     next_cursor: str | None
 
 
-class StatusStore(Protocol):
-    """Answers questions about tasks."""
+class TaskFinder(Protocol):
+    """Looks a task up."""
 
     @abstractmethod
     async def find(self, task_id: TaskId) -> Task | None:
         """The task, or None where nothing has been heard of it."""
+
+
+class StatusStore(TaskFinder, Protocol):
+    """Answers questions about tasks."""
 
     @abstractmethod
     async def command(self, task_id: TaskId) -> SubmitTask | None:

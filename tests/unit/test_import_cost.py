@@ -54,6 +54,10 @@ def test_no_crew_is_loaded_where_none_runs(module: str) -> None:
     assert loaded_by(module) & CREWS == set()
 
 
+def test_a_worker_joins_before_it_loads_what_speaks_sql() -> None:
+    assert "sqlalchemy" not in loaded_by("app.entrypoints.worker")
+
+
 def test_the_command_line_loads_nothing_before_a_command_needs_it() -> None:
     assert loaded_by("app.entrypoints.cli") & (CREWS | SERVERS | TALKING) == set()
 

@@ -164,6 +164,25 @@ def test_every_bad_value_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "host:port" in found["CREWLINE_KAFKA__BOOTSTRAP_SERVERS"]
 
 
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("mysql://me:hunter2@db/x", "must begin with sqlite:/// or postgresql://"),
+        ("sqlite://", "must name a file"),
+        ("sqlite:///", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("postgresql://me:hunter2@db:port/x", "cannot be read"),
+        ("postgresql://me:hunter2/3@db/x", "write / as %2F"),
+        ("postgresql://me:hunter2@[::db/x", "cannot be read"),
+    ],
+)
+def test_views_have_a_place_that_can_be_opened(url: str, complaint: str) -> None:
+    (line,) = complaints(store={"url": url})
+    assert line.startswith("store.url=***: ")
+    assert complaint in line
+    assert "hunter2" not in line
+
+
 def test_a_bad_option_is_named_as_a_setting() -> None:
     (line,) = complaints(worker={"model": "gpt"})
     assert line.startswith("worker.model='gpt': ")

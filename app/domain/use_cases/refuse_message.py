@@ -11,7 +11,7 @@ from app.domain.use_cases.known_tasks import KnownTasks
 from app.domain.use_cases.run_context import Run
 from app.domain.use_cases.settle_attempt import SettleAttempt
 from app.ports.event_log import EventLog
-from app.ports.status_store import StatusStore
+from app.ports.status_store import TaskFinder
 from app.ports.task_queue import Delivery, Undecodable
 
 
@@ -20,7 +20,7 @@ class RefuseMessage:
     worker_id: WorkerId
     log: EventLog
     settle: SettleAttempt
-    store: StatusStore | None
+    store: TaskFinder | None
     known: KnownTasks
 
     async def refuse(self, delivery: Delivery, run: Run, refusal: Rejected) -> None:

@@ -25,7 +25,7 @@ from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
 from app.ports.event_log import EventLog
-from app.ports.status_store import StatusStore
+from app.ports.status_store import TaskFinder
 from app.ports.task_queue import Again, Delivery, Undecodable
 from app.ports.tracing import RunTracer, Tracing
 
@@ -47,7 +47,7 @@ class RunTaskHandler:
     delays: Delays
     clock: Clock
     tracing: Tracing
-    store: StatusStore | None = None
+    store: TaskFinder | None = None
     """Asked before a task runs that may have run before; without one the worker's memory serves."""
     known: KnownTasks = field(default_factory=KnownTasks)
     cancellations: Cancellations = field(default_factory=Cancellations)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from app.adapters.limits.chat_models import LimitedChatModels, ProviderLimits
@@ -12,7 +11,8 @@ from app.adapters.local.prices import read_prices
 from app.adapters.memory.ledger import MemoryLedger
 from app.adapters.memory.rate_limiter import MemoryRateLimiter
 from app.domain.use_cases.spend_on_models import Spending
-from app.entrypoints.settings import LimitsSettings, Settings, SettingsError
+from app.entrypoints.bootstrap.extras import check_redis
+from app.entrypoints.settings import LimitsSettings, Settings
 from app.ports.chat_model import ChatModels
 from app.ports.ledger import Ledger
 from app.ports.rate_limiter import RateLimiter
@@ -52,8 +52,7 @@ async def _counters(settings: Settings) -> AsyncIterator[tuple[Ledger, RateLimit
         clock = SystemClock()
         yield MemoryLedger(clock), MemoryRateLimiter(clock)
         return
-    if find_spec("redis") is None:
-        raise SettingsError(["CREWLINE_LIMITS__REDIS_URL needs: pip install 'crewline[redis]'"])
+    check_redis(settings)
     from app.adapters.redis.connection import open_redis  # noqa: PLC0415  an extra
     from app.adapters.redis.ledger import RedisLedger  # noqa: PLC0415
     from app.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415

@@ -29,11 +29,11 @@ from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
 from app.entrypoints.bootstrap.limits import open_limits
-from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
 from app.entrypoints.settings import Settings
 from app.ports.delays import DelayQueue
 from app.ports.event_log import EventFeed, LogUnavailable
+from app.ports.status_store import TaskFinder
 from app.ports.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from app.entrypoints.admin.projector_meter import ProjectorMeter
     from app.entrypoints.admin.worker_meter import WorkerMeter
+    from app.entrypoints.bootstrap.stores import Store
     from app.entrypoints.gateway.draining import Draining
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def gateway(
-    settings: Settings, broker: Broker, store: Store, observed: Observed, draining: "Draining"
+    settings: Settings, broker: Broker, store: "Store", observed: Observed, draining: "Draining"
 ) -> AsyncIterator["FastAPI"]:
     """The HTTP application, listening to the results as long as the context is open."""
     from app.entrypoints.gateway.app import create_app  # noqa: PLC0415  workers serve no HTTP
@@ -148,7 +149,7 @@ class WorkerParts:
 async def worker(
     settings: Settings,
     broker: Broker,
-    store: Store | None,
+    store: TaskFinder | None,
     observed: Observed,
     meter: "WorkerMeter | None" = None,
 ) -> AsyncIterator[WorkerParts]:
@@ -189,7 +190,7 @@ async def worker(
                 clock=SystemClock(),
                 tracing=observed.tracing(settings.worker.group),
                 spending=limits.spending,
-                store=store.status if store else None,
+                store=store,
                 cancellations=cancellations,
                 poison_after=settings.worker.poison_after,
                 hold_seconds=settings.worker.hold_seconds,
@@ -219,7 +220,7 @@ class ProjectorParts:
 def projector(
     settings: Settings,
     broker: Broker,
-    store: Store,
+    store: "Store",
     observed: Observed,
     meter: "ProjectorMeter | None" = None,
     *,

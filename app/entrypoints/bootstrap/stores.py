@@ -10,6 +10,7 @@ from app.adapters.sql.letter_store import SqlLetterStore
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
+from app.entrypoints.bootstrap.extras import check_store_driver
 from app.entrypoints.settings import Settings
 from app.ports.letter_store import LetterStore
 from app.ports.status_store import StatusStore, ViewStore
@@ -38,6 +39,7 @@ async def open_store(settings: Settings, *, up_to_date: bool = False) -> AsyncIt
     `up_to_date` makes the tables and brings them up to date first: for all but those processes
     that must be back at work in a moment.
     """
+    check_store_driver(settings)
     url = settings.store.url.get_secret_value()
     scheme, _, path = url.partition(":///")
     if scheme.startswith("sqlite"):

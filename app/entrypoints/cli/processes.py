@@ -5,6 +5,7 @@ the command is used, never before.
 """
 
 # ruff: noqa: PLC0415
+import gc
 import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -172,7 +173,9 @@ def _run(name: str, overrides: Mapping[str, Mapping[str, object]], **options: An
             configure_logging(settings.logging.level, settings.logging.format)
             if name in _TOLD_BY_US:
                 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+            gc.disable()  # what loading makes is there to stay
             run: Callable[..., int] = import_module(SEAMS[name]).run
+            gc.enable()
             code = run(settings, **options)
         except SettingsError as error:
             raise CommandFailed("\n".join(error.lines), Exit.USAGE) from error

@@ -1,6 +1,7 @@
 """Where the views are kept."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -11,10 +12,23 @@ _DATABASES = ("sqlite", "postgresql")
 
 def _known_database(url: SecretStr) -> SecretStr:
     """A driver may be named, as other tools want it (`postgresql+asyncpg://`); ours is used."""
-    scheme = url.get_secret_value().partition("://")[0]
-    if scheme.partition("+")[0] not in _DATABASES:
+    scheme, _, rest = url.get_secret_value().partition("://")
+    database = scheme.partition("+")[0]
+    if database not in _DATABASES:
         raise ValueError("must begin with sqlite:/// or postgresql://")
+    if database == "sqlite" and (not rest.startswith("/") or rest in {"/", "/:memory:"}):
+        raise ValueError("must name a file: sqlite:///path")
+    if not _has_an_address(url.get_secret_value()):
+        # the parser's own words might show a part of the password
+        raise ValueError("host or port cannot be read; in a password write / as %2F, : as %3A")
     return url
+
+
+def _has_an_address(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 class StoreSettings(Group):

@@ -1,0 +1,52 @@
+"""The views, for a process that must be back at work in a moment.
+
+What speaks SQL takes as long to load as Kafka takes to let a worker join: both are done at once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from app.domain.model.ids import TaskId
+from app.domain.model.task import Task
+from app.entrypoints.bootstrap.extras import check_store_driver
+from app.entrypoints.settings import Settings
+from app.ports.status_store import TaskFinder
+
+if TYPE_CHECKING:
+    from app.entrypoints.bootstrap.stores import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LateFinder(TaskFinder):
+    """Looks tasks up as soon as the views are open; who asks before waits for that."""
+
+    _opening: "asyncio.Task[Store]"
+
+    async def find(self, task_id: TaskId) -> Task | None:
+        store = await asyncio.shield(self._opening)  # the one who asks may be canceled meanwhile
+        return await store.status.find(task_id)
+
+
+@asynccontextmanager
+async def open_late(settings: Settings) -> AsyncIterator[TaskFinder]:
+    """Open the views beside what else begins, and close them at the end.
+
+    Raises `SettingsError` at once where their driver is missing.
+    """
+    check_store_driver(settings)
+    async with AsyncExitStack() as stack:
+        opening = asyncio.create_task(_open(settings, stack))
+        try:
+            yield LateFinder(opening)
+        finally:
+            await opening
+
+
+async def _open(settings: Settings, stack: AsyncExitStack) -> "Store":
+    stores = await asyncio.to_thread(import_module, "app.entrypoints.bootstrap.stores")
+    store: Store = await stack.enter_async_context(stores.open_store(settings))
+    return store

@@ -1,0 +1,76 @@
+import asyncio
+import threading
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from app.domain.model.ids import TaskId
+from app.entrypoints.bootstrap import extras, late_store
+from app.entrypoints.bootstrap.late_store import open_late
+from app.entrypoints.bootstrap.limits import open_limits
+from app.entrypoints.bootstrap.stores import open_store
+from app.entrypoints.settings import Settings, SettingsError
+from app.ports.status_store import StoreUnavailable
+
+UNHEARD = TaskId("0190c0de-0000-7000-8000-000000000000")
+POSTGRES = Settings.model_validate({"store": {"url": "postgresql://me@localhost/x"}})
+REDIS = Settings.model_validate({"limits": {"redis_url": "redis://localhost"}})
+
+
+def views(folder: Path) -> Settings:
+    return Settings.model_validate({"store": {"url": f"sqlite:///{folder}/views.db"}})
+
+
+@pytest.fixture
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: str) -> None: ...
+
+    monkeypatch.setattr(extras, "find_spec", nothing)
+
+
+@pytest.mark.usefixtures("_bare")
+async def test_a_driver_that_is_missing_is_named_with_its_extra() -> None:
+    with pytest.raises(SettingsError, match=r"CREWLINE_STORE__URL needs: .*crewline\[postgres\]"):
+        async with open_store(POSTGRES):
+            pass
+    with pytest.raises(SettingsError, match=r"REDIS_URL needs: .*crewline\[redis\]"):
+        async with open_limits(REDIS):
+            pass
+
+
+@pytest.mark.usefixtures("_bare")
+async def test_a_worker_is_told_of_a_missing_driver_before_it_begins() -> None:
+    with pytest.raises(SettingsError, match="CREWLINE_STORE__URL needs"):
+        async with open_late(POSTGRES):
+            pytest.fail("it has begun")
+
+
+async def test_who_asks_before_the_views_are_open_waits_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = views(tmp_path)
+    async with open_store(settings, up_to_date=True):
+        pass
+    loads = threading.Event()
+
+    def slow_to_load(name: str) -> ModuleType:
+        assert loads.wait(10)
+        return import_module(name)
+
+    monkeypatch.setattr(late_store, "import_module", slow_to_load)
+    async with asyncio.timeout(10), open_late(settings) as store:
+        canceled, waiting = (asyncio.create_task(store.find(UNHEARD)) for _ in range(2))
+        await asyncio.sleep(0)
+        canceled.cancel()
+        await asyncio.wait({canceled})
+        assert not waiting.done()
+        loads.set()
+        assert await waiting is None
+
+
+async def test_views_that_cannot_be_read_are_unavailable_to_who_asks(tmp_path: Path) -> None:
+    async with asyncio.timeout(10), open_late(views(tmp_path)) as store:
+        with pytest.raises(StoreUnavailable):  # nobody has made the tables
+            await store.find(UNHEARD)
