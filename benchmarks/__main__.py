@@ -15,6 +15,7 @@ from typing import Any
 from app.adapters.local.servers.server import ServerUnavailable
 from benchmarks import report
 from benchmarks.figures import Figures
+from benchmarks.host import Host, pace
 from benchmarks.process import ROOT
 from benchmarks.roster import ROSTER, Entry
 from benchmarks.servers import has, serving
@@ -32,6 +33,7 @@ class Bench:
 
     def __init__(self, asked: argparse.Namespace) -> None:
         self._asked = asked
+        self._host = Host()
         self._tools: Path = asked.tools.absolute()
         self._peers = self._tools / "peers" / "bin" / "python"
         self.results: dict[str, dict[str, Figures]] = {}
@@ -85,7 +87,8 @@ class Bench:
         else:
             self.results.setdefault(title, {})[measurement] = figures
         told = line.get("failed") or report.plain(figures)
-        print(f"{title}, {measurement}: {told}  [load {line['load']:.1f}]", file=sys.stderr)
+        host = f"load {line['load']:.1f}, {self._host.stolen():.1%} stolen"
+        print(f"{title}, {measurement}: {told}  [{host}]", file=sys.stderr)
 
     def tell(self) -> None:
         first = next(iter(self.results), "")
@@ -125,7 +128,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     bench = Bench(asked)
-    began, load = time.monotonic(), os.getloadavg()[0]
+    began, load, before = time.monotonic(), os.getloadavg()[0], pace()
     try:
         bench.measure([name for name in ROSTER if name in asked.only])
     except KeyboardInterrupt:
@@ -134,7 +137,8 @@ def main() -> None:
     minutes = (time.monotonic() - began) / 60
     print(
         f"\n{os.cpu_count()} cores, Python {platform.python_version()}, {minutes:.0f} minutes; "
-        f"the load average was {load:.1f} before."
+        f"the load average was {load:.1f} before; five million additions took {before:.2f} s "
+        f"before and {pace():.2f} s afterwards."
     )
 
 

@@ -328,3 +328,28 @@ async def test_short_tasks_have_no_heartbeats_of_their_own(fleet: Recorder, watc
             await worker.handle(delivered(f"t-{offset}", offset))
         await asyncio.sleep(0.25)
         assert fleet.last["us"].number == before
+
+
+async def test_many_tasks_share_the_heartbeats_that_tell_of_them(
+    fleet: Recorder, watch: Watch
+) -> None:
+    async with Worker(fleet, watch, for_ever).present() as worker:
+
+        def begin(offset: int) -> "asyncio.Task[None]":
+            return asyncio.create_task(worker.handle(delivered(f"t-{offset}", offset)))
+
+        running = [begin(offset) for offset in range(500)]
+        await asyncio.sleep(0)
+        watch.seconds += 0.2
+        await until(lambda: len(fleet.last["us"].running) == 500, within=5)
+        before = fleet.last["us"].number
+        running.append(begin(500))
+        await asyncio.sleep(0)
+        watch.seconds += 0.2
+        await asyncio.sleep(0.25)
+        assert fleet.last["us"].number == before
+        watch.seconds += 0.9
+        await until(lambda: len(fleet.last["us"].running) == 501, within=5)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,7 +1,8 @@
 """A worker's presence in the fleet: it says what it has in hand, and stops what it may not keep.
 
 A heartbeat goes out every few seconds, and soon after a task that takes its time has begun or
-ended. Nothing is sent for a task that is over at once.
+ended; the more it lists, the more of those it waits for. Nothing is sent for a task that is over
+at once.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ from app.ports.task_queue import Ownership, Shares
 
 _TICK = 0.1
 _AFTER_A_FAILURE = 0.5
+_FOR_EACH = 0.002
+"""Seconds for each task that a heartbeat lists, in which others that begin or end do not make us
+send the next: where hundreds run for a moment, to list them would cost more than to run them."""
 _TO_SAY = 5.0
 """Seconds for a heartbeat that somebody waits for."""
 _KEPT = 600.0
@@ -69,7 +73,7 @@ class Presence(Ownership):
         self._finished: OrderedDict[Place, float] = OrderedDict()
         self._say_again = False
         """Whether something was finished that others wait for."""
-        self._due_at = monotonic()
+        self._due_at = self._quiet_until = monotonic()
         self._saying: asyncio.Lock = asyncio.Lock()
         self._between = False
         """Whether it is open what of our tasks is still ours."""
@@ -191,7 +195,9 @@ class Presence(Ownership):
 
     def _has_news(self) -> bool:
         now = self._monotonic()
-        return now >= self._due_at or self._say_again or self.hands.long() != self._announced
+        if now >= self._due_at or self._say_again:
+            return True
+        return now >= self._quiet_until and self.hands.long() != self._announced
 
     async def _say_and_look_around(self, shares: Shares) -> None:
         regular = self._monotonic() >= self._due_at
@@ -212,6 +218,7 @@ class Presence(Ownership):
             await self._heartbeats.send(heartbeat)
             self.hands.renew(began)
             self._due_at = began + self.profile.interval_seconds
+            self._quiet_until = began + _FOR_EACH * len(heartbeat.running)
             return heartbeat.number
 
     def _heartbeat(self) -> WorkerHeartbeat:
