@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from tests.model_server.dialects import Anthropic, Dialect, Frame, Json, OpenAI
 from tests.model_server.steps import CallTools, Drop, Fail, Garble, Hang, Step, Text
@@ -58,6 +59,9 @@ class ModelServer:
 
     def __init__(self, port: int = 0, pace: float = 0) -> None:
         self.port = port
+        # the vendors' SDKs keep connections by URL, past the end of a test and of its event loop:
+        # a port that comes again must not find them
+        self._place = "" if port else f"/{uuid4().hex}"
         self.pace = pace
         """Seconds between the pieces of a stream."""
         self.seen: list[Seen] = []
@@ -80,7 +84,7 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self._place}"
 
     @property
     def openai_url(self) -> str:

@@ -168,6 +168,7 @@ class Presence(Ownership):
                 number = await self._say()
                 await self.fleet.until_heard(self.profile.worker_id, self.profile.instance, number)
         except TimeoutError as error:
+            _log.warning("our own heartbeat is not heard: what may run elsewhere must wait")
             raise LogUnavailable("the fleet cannot be heard") from error
         self._caught_up_at = began
 
