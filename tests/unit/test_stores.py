@@ -41,10 +41,45 @@ async def test_a_driver_that_is_missing_is_named_with_its_extra() -> None:
 
 
 @pytest.mark.usefixtures("_bare")
-async def test_a_worker_is_told_of_a_missing_driver_before_it_begins() -> None:
+async def test_a_worker_ends_where_its_driver_is_missing() -> None:
     with pytest.raises(SettingsError, match="CREWLINE_STORE__URL needs"):
-        async with open_late(POSTGRES):
-            pytest.fail("it has begun")
+        async with asyncio.timeout(10), open_late(POSTGRES):
+            await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("url", ["me:hunter2@db:port/x", "me:hunter2@[::db/x"])
+async def test_a_url_that_cannot_be_read_ends_who_wants_it_and_shows_no_password(url: str) -> None:
+    settings = Settings.model_validate({"store": {"url": f"postgresql://{url}"}})
+    for opened in (
+        open_store(settings, up_to_date=True),
+        open_store(settings),
+        open_late(settings),
+    ):
+        with pytest.raises(SettingsError, match=r"CREWLINE_STORE__URL=\*\*\*: not a") as raised:
+            async with asyncio.timeout(10), opened:
+                await asyncio.Event().wait()
+        assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("password", ["p/w", "p?w", "p#w", "p[w"])
+async def test_a_password_may_have_any_character_its_parser_takes(password: str) -> None:
+    url = f"postgresql://me:{password}@localhost/x"
+    async with open_store(Settings.model_validate({"store": {"url": url}})):
+        pass
+
+
+async def test_views_without_room_are_unavailable_and_end_who_wants_them(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for opened in (open_store(views(tmp_path / "file")), open_late(views(tmp_path / "file"))):
+        with pytest.raises(StoreUnavailable, match="no folder"):
+            async with asyncio.timeout(10), opened:
+                await asyncio.Event().wait()
+
+
+async def test_what_the_body_raises_is_raised_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="ours"):
+        async with open_late(views(tmp_path)):
+            raise LookupError("ours")
 
 
 async def test_who_asks_before_the_views_are_open_waits_for_them(

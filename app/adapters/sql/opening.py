@@ -19,7 +19,7 @@ async def open_database(url: str, *, connections: int = 5) -> AsyncGenerator[Dat
     """
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter's words might show a part of the password
         raise ValueError("not a database URL; try sqlite:///path or postgresql://...") from None
     match address.get_backend_name():
         case "sqlite":

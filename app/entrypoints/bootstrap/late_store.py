@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Task
-from app.entrypoints.bootstrap.extras import check_store_driver
 from app.entrypoints.settings import Settings
 from app.ports.status_store import TaskFinder
 
@@ -35,15 +34,14 @@ class LateFinder(TaskFinder):
 async def open_late(settings: Settings) -> AsyncIterator[TaskFinder]:
     """Open the views beside what else begins, and close them at the end.
 
-    Raises `SettingsError` at once where their driver is missing.
+    Where they cannot be opened the body is cancelled, and what `open_store` raised is raised.
     """
-    check_store_driver(settings)
     async with AsyncExitStack() as stack:
-        opening = asyncio.create_task(_open(settings, stack))
         try:
-            yield LateFinder(opening)
-        finally:
-            await opening
+            async with asyncio.TaskGroup() as group:
+                yield LateFinder(group.create_task(_open(settings, stack)))
+        except BaseExceptionGroup as raised:
+            raise raised.exceptions[0] from None
 
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> "Store":

@@ -1,7 +1,7 @@
 """Where the views are: SQLite or PostgreSQL."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
 from app.entrypoints.bootstrap.extras import check_store_driver
-from app.entrypoints.settings import Settings
+from app.entrypoints.settings import Settings, SettingsError
 from app.ports.letter_store import LetterStore
-from app.ports.status_store import StatusStore, ViewStore
+from app.ports.status_store import StatusStore, StoreUnavailable, ViewStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ class Store:
 
 @asynccontextmanager
 async def open_store(settings: Settings, *, up_to_date: bool = False) -> AsyncIterator[Store]:
-    """Open the views; raise `StoreUnavailable` where that fails.
+    """Open the views; raise `SettingsError` for a URL or a driver that is none.
+
+    Raises `StoreUnavailable` where they cannot be made or brought up to date.
 
     `up_to_date` makes the tables and brings them up to date first: for all but those processes
     that must be back at work in a moment.
@@ -43,11 +45,22 @@ async def open_store(settings: Settings, *, up_to_date: bool = False) -> AsyncIt
     url = settings.store.url.get_secret_value()
     scheme, _, path = url.partition(":///")
     if scheme.startswith("sqlite"):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if up_to_date:
-        from app.adapters.sql.migrate import migrate  # noqa: PLC0415  slow to load
+        _make_room(Path(path).parent)
+    async with AsyncExitStack() as stack:
+        try:
+            database = await stack.enter_async_context(open_database(url))
+        except ValueError as error:
+            raise SettingsError([f"CREWLINE_STORE__URL=***: {error}"]) from error
+        if up_to_date:
+            from app.adapters.sql.migrate import migrate  # noqa: PLC0415  slow to load
 
-        await migrate(url)
-    async with open_database(url) as database:
+            await migrate(url)
         status, views = SqlStatusStore(database), SqlViewStore(database)
         yield Store(status, views, SqlLetterStore(database), database)
+
+
+def _make_room(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"no folder for the views: {error}") from error

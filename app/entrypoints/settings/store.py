@@ -1,7 +1,6 @@
 """Where the views are kept."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -18,17 +17,7 @@ def _known_database(url: SecretStr) -> SecretStr:
         raise ValueError("must begin with sqlite:/// or postgresql://")
     if database == "sqlite" and (not rest.startswith("/") or rest in {"/", "/:memory:"}):
         raise ValueError("must name a file: sqlite:///path")
-    if not _has_an_address(url.get_secret_value()):
-        # the parser's own words might show a part of the password
-        raise ValueError("host or port cannot be read; in a password write / as %2F, : as %3A")
     return url
-
-
-def _has_an_address(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
 
 
 class StoreSettings(Group):
