@@ -1,5 +1,6 @@
 """The servers a test may ask for by name, and the guard that keeps every test on this machine."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
@@ -100,9 +101,16 @@ def embedded_kafka() -> Iterator[str]:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """A prefix for topics and groups that no other test has, on a broker they share."""
-    return f"test-{secrets.token_hex(4)}"
+def topic_prefix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A prefix for topics and groups that no other test has, on a broker they share.
+
+    Its topics go with the test: a broker that keeps thousands makes every client's start slower.
+    """
+    prefix = f"test-{secrets.token_hex(4)}"
+    kafka = request.getfixturevalue("kafka") if "kafka" in request.fixturenames else None
+    yield prefix
+    if kafka is not None:
+        asyncio.run(servers.delete_topics(kafka, prefix))
 
 
 @pytest.fixture(scope="session")

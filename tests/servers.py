@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from aiokafka.admin import AIOKafkaAdminClient
 
 from app.adapters.local.servers import kafka_distribution, postgres_programs, redis, tansu
 from app.adapters.local.servers.kraft import KraftBroker
@@ -102,6 +103,18 @@ def redis_choice() -> Choice | str:
     except ServerUnavailable as error:
         return f"no CREWLINE_TEST_REDIS_URL, no Docker, and {error.message}"
     return Choice(f"{found}", _redis_of_this_machine)
+
+
+async def delete_topics(bootstrap_servers: str, prefix: str) -> None:
+    """Take away what one test had on a broker that it shares."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        theirs = [topic for topic in await admin.list_topics() if topic.startswith(f"{prefix}.")]
+        if theirs:
+            await admin.delete_topics(theirs)
+    finally:
+        await admin.close()
 
 
 def embedded_choice() -> Choice | str:

@@ -6,6 +6,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from app.adapters.kafka import provisioning
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.provisioning import AddPartitions, Change, apply, plan
 from app.adapters.kafka.topics import Topics
@@ -74,6 +75,17 @@ class TestOnKafka(OnKafka, Provisioning):
         await apply(connection, await plan(connection, topics, []))
         with pytest.raises(LogUnavailable, match="InvalidPartitions"):
             await apply(connection, [AddPartitions(topics.results, 3, 2)])
+
+    async def test_brokers_that_are_slow_to_show_a_topic_are_not_said_to_be_away(
+        self,
+        connection: KafkaConnection,
+        topic_prefix: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        changes = await plan(connection, Topics(topic_prefix), [])
+        monkeypatch.setattr(provisioning, "_PATIENCE", 0)
+        with pytest.raises(LogUnavailable, match="does not show them all after 0 s"):
+            await apply(connection, changes)
 
     async def test_settings_are_put_right_and_foreign_ones_stay(
         self, connection: KafkaConnection, topic_prefix: str

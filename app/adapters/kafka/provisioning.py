@@ -17,7 +17,7 @@ from app.ports.event_log import LogUnavailable
 _SET_ON_THE_TOPIC = 1
 """Where Kafka says a setting comes from; everything else is a default of the broker."""
 
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 _PAUSE = 0.05
 
 
@@ -139,13 +139,17 @@ async def _partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[
 
 async def _until_seen(admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> None:
     """Wait for the brokers to hear of what their controller has made."""
-    async with asyncio.timeout(_PATIENCE):
-        while wanted:
-            if wanted.keys() <= set(await admin.list_topics()):
-                present = await _partitions(admin, wanted)
-                if all(present.get(name, 0) >= number for name, number in wanted.items()):
-                    return
-            await asyncio.sleep(_PAUSE)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while wanted:
+                if wanted.keys() <= set(await admin.list_topics()):
+                    present = await _partitions(admin, wanted)
+                    if all(present.get(name, 0) >= number for name, number in wanted.items()):
+                        return
+                await asyncio.sleep(_PAUSE)
+    except TimeoutError as error:
+        late = f"Kafka has made topics, and does not show them all after {_PATIENCE:g} s"
+        raise LogUnavailable(late) from error
 
 
 async def _setting_changes(
