@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from langchain.chat_models.base import _BUILTIN_PROVIDERS
 
 from app.adapters.langchain.chat_models import LangChainChatModels
 from app.adapters.langchain.providers import missing_keys
+from app.entrypoints.settings.providers import PROVIDERS
 from app.ports.chat_model import (
     ChatMessage,
     ChatRequest,
@@ -229,3 +231,7 @@ def test_what_a_model_reads_is_known_for_the_usual_ones(chat_models: LangChainCh
 
 def test_a_tool_call_is_plain_data() -> None:
     assert ToolCall("1", "weather", {"town": "Graz"}).arguments["town"] == "Graz"
+
+
+def test_limits_may_be_set_for_every_provider_there_is() -> None:
+    assert frozenset(_BUILTIN_PROVIDERS) == PROVIDERS

@@ -80,6 +80,25 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, t
     assert line.startswith("CREWLINE_LIMITS__TOKENS_PER_MINUTE=")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("opnai:500", "no provider is called opnai; did you mean openai?"),
+        (
+            "openai:5,azure-openai:6",
+            "no provider is called azure-openai; did you mean azure_openai?",
+        ),
+        ("5,q:6", "no provider is called q; there are anthropic, anthropic_bedrock, "),
+    ],
+)
+def test_a_limit_for_a_provider_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("CREWLINE_LIMITS__CONCURRENT_CALLS", text)
+    [line] = complaints()
+    assert said in line
+
+
 @pytest.mark.parametrize(("text", "name"), [("openai:5,openai:6", "openai"), ("5,6", "the others")])
 def test_of_two_limits_for_one_provider_none_is_guessed(
     monkeypatch: pytest.MonkeyPatch, text: str, name: str

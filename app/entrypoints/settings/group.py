@@ -35,24 +35,3 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 """A TCP port; 0 lets the system choose one."""
 
 Seconds = Annotated[float, Field(gt=0)]
-
-
-def _per_provider(value: object) -> object:
-    """`provider:number` texts as a mapping; a number alone is every other provider's."""
-    if not isinstance(value, str):
-        return value
-    found: dict[str, str] = {}
-    for part in value.split(","):
-        name, _, number = part.strip().rpartition(":")
-        if not number.isdecimal():
-            raise ValueError("must be provider:number, several separated by commas, or a number")
-        if (name or "*") in found:
-            raise ValueError(f"has two numbers for {name or 'the others'}")
-        found[name or "*"] = number
-    return found
-
-
-PerProvider = Annotated[
-    dict[str, Annotated[int, Field(ge=1)]], NoDecode, BeforeValidator(_per_provider)
-]
-"""A number for each provider of chat models; as one text, `openai:500,anthropic:50`."""

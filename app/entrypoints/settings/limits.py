@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from app.entrypoints.settings.group import Group, PerProvider, Seconds, Texts
+from app.entrypoints.settings.group import Group, Seconds, Texts
+from app.entrypoints.settings.providers import PerProvider
 
 
 def _known_redis(url: SecretStr) -> SecretStr:
