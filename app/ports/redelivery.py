@@ -27,6 +27,7 @@ class Redelivery(Protocol):
     async def send(self, origin: Origin, resent: Resent) -> None:
         """Return once the message is durable in the topic it came from, under its key.
 
-        Its value and headers are what they were to the byte, but for what `resent` says. Raise
+        One that was edited to name another runtime than that topic has goes to the topic of its
+        own. Its value and headers are what they were to the byte, but for what `resent` says. Raise
         `LogUnavailable`, after which a repeat is harmless, or `PayloadTooLarge`.
         """

@@ -18,7 +18,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.ports.event_log import Recorded
 from app.ports.redelivery import Redelivery, Resent
-from tests.builders import ANALYST, TRACEPARENT, task_id
+from tests.builders import ANALYST, TRACEPARENT, submitted, task_id
 from tests.contracts.dead_letters import NOT_TEXT, letter
 from tests.contracts.event_feed import Views
 from tests.contracts.letter_store import discarded, redriven
@@ -52,7 +52,8 @@ class RedeliveryOnKafka(KafkaTopics, RedeliveryContract):
     @pytest.fixture
     def read_command(self, connection: KafkaConnection, topics: Topics) -> ReadCommand:
         async def read() -> SubmitTask:
-            (record,) = await read_records(connection, [topics.commands(ANALYST)], 1)
+            there = [topics.commands(ANALYST), topics.commands(ANALYST, "rules")]
+            (record,) = await read_records(connection, there, 1)
             command = Codec(topics).command(record)
             assert isinstance(command, SubmitTask), command
             return command
@@ -97,6 +98,15 @@ class RedeliveryOnKafka(KafkaTopics, RedeliveryContract):
         await redelivery.send(order, Resent(task_id(), AGAIN))
         command = await read_command()
         assert (command.id, command.input, command.earlier) == (task_id(), "What is Kafka?", AGAIN)
+
+    async def test_another_runtime_reads_it_from_a_topic_of_its_own(
+        self, redelivery: Redelivery, read_command: ReadCommand, topics: Topics
+    ) -> None:
+        crews = origin_of_task(topic=topics.commands(ANALYST, "crewai"))
+        edited = submitted(runtime="rules")
+        await redelivery.send(crews, Resent(task_id(), AGAIN, edited=edited))
+        command = await read_command()
+        assert (command.id, command.runtime, command.earlier) == (task_id(), "rules", AGAIN)
 
     async def test_the_views_hear_of_letters_and_of_what_is_done_about_them(
         self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog

@@ -18,12 +18,22 @@ _SAID_ANEW = frozenset(EARLIER)
 class KafkaRedelivery(Redelivery):
     def __init__(self, producer: Producer, topics: Topics) -> None:
         self._producer = producer
+        self._topics = topics
         self._codec = Codec(topics)
 
     async def send(self, origin: Origin, resent: Resent) -> None:
         value, headers = self._record(origin, resent)
         record = {"key": origin.key, "value": value, "headers": headers}
-        await (await self._producer.send(origin.topic, **record))  # type: ignore[arg-type]
+        topic = self._topic(origin, resent.edited)
+        await (await self._producer.send(topic, **record))  # type: ignore[arg-type]
+
+    def _topic(self, origin: Origin, edited: SubmitTask | None) -> str:
+        """Where it came from, but for what that topic's one runtime shall not run."""
+        if edited is not None and edited.runtime is not None:
+            was = self._topics.read_command_topic(origin.topic)
+            if was is not None and was.runtime not in (None, edited.runtime):
+                return self._topics.of(edited)
+        return origin.topic
 
     def _record(self, origin: Origin, resent: Resent) -> tuple[bytes, Headers]:
         if resent.edited is not None:
