@@ -27,6 +27,7 @@ class Budget(Value):
     """Of requests and answers together."""
     model_calls: Annotated[int, Field(gt=0)] | None = None
     cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    """US dollars; a model without a known price is not asked then."""
 
     @property
     def nano_usd(self) -> int | None:

@@ -40,14 +40,18 @@ def _nothing() -> Any:
 class TaskBody(BaseModel):
     """What asker and worker agree on, the same over HTTP, Kafka and the command line."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     input: Input
+    """What the agent is to work on: a text, or an object that fits the agent's input schema."""
     parameters: dict[str, JsonValue] = _nothing()
+    """What the agent can be told about how to do it."""
     context_id: ContextIdField | None = None
     """The conversation this task belongs to; its tasks run one after another, in order."""
     priority: Priority = Priority.NORMAL
     """Which of the tasks that wait for a worker begins first."""
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
-    """How long one run may take, from its start."""
+    """How many seconds one run may take, from its start; without it as many as its agent allows."""
     expires_at: Timestamp | None = None
     """A task not started by then is rejected with reason `expired`."""
     not_before: Timestamp | None = None
@@ -55,8 +59,11 @@ class TaskBody(BaseModel):
     budget: Budget | None = None
     """What it may spend on models, all its runs together; the agent may allow less."""
     runtime: RuntimeNameField | None = None
+    """How the agent is run, such as `rules` or `crewai`; without it as its worker prefers."""
     model: ModelName | None = None
+    """`provider:name` of the chat model; without it the agent's own, else the worker's."""
     labels: Labels = _nothing()
+    """Anything to find the task by; all tasks with a label can be listed."""
 
 
 class TaskRequest(TaskBody):
@@ -65,7 +72,9 @@ class TaskRequest(TaskBody):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent: AgentNameField
+    """Who is to do it: a name of those that `GET /v1/agents` lists."""
     budget: StrictBudget | None = None
+    """What it may spend on models, all its runs together; the agent may allow less."""
     id: TaskIdField | None = None
     """Chosen by the asker to make the request repeatable; otherwise we mint one."""
 
@@ -94,8 +103,11 @@ class SubmitTask(Message, TaskBody):
     TYPE: ClassVar[str] = "task.submit.v1"
 
     id: TaskIdField
+    """One task, however often this is sent."""
     agent: AgentNameField
+    """Who is to do it."""
     submitted_at: Timestamp
+    """When somebody asked for it."""
     earlier: SkipJsonSchema[Earlier] = Field(default=Earlier(), exclude=True)
 
     @property
@@ -115,7 +127,7 @@ class SubmitTask(Message, TaskBody):
 class CancelRequest(BaseModel):
     """A cancel as somebody asks for it: an unknown field is their mistake, and said."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     reason: CancelReason | None = None
     """For people: it becomes the message of the canceled task."""
@@ -127,5 +139,8 @@ class CancelTask(Message):
     TYPE: ClassVar[str] = "task.cancel.v1"
 
     task_id: TaskIdField
+    """The task to stop."""
     at: Timestamp
+    """When somebody asked for that; a task that is redriven later runs again."""
     reason: CancelReason | None = None
+    """For people: it becomes the message of the canceled task."""

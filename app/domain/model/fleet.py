@@ -24,7 +24,9 @@ class TaskInHand(Value):
     task_id: TaskIdField
     agent: AgentNameField
     attempt: Annotated[int, Field(ge=1)]
+    """Which run of the task it is."""
     started_at: Timestamp
+    """When that began."""
     place: Place
     """Of the message that asks for it."""
 
@@ -34,6 +36,7 @@ class Share(Value):
 
     topic: str
     partitions: tuple[Count, ...]
+    """Those it owns."""
     lag: Count
     """Messages in them that have not been started."""
     oldest_waiting_at: Timestamp | None = None
@@ -54,16 +57,24 @@ class WorkerHeartbeat(Message):
     number: Annotated[int, Field(ge=1)]
     """Counts the heartbeats of this instance."""
     state: Literal["working", "draining", "stopped"] = "working"
+    """One that drains takes nothing new."""
     version: str
+    """Crewline's."""
     agents: tuple[AgentNameField, ...] = ()
     """Those it can run."""
     runtimes: tuple[RuntimeNameField, ...] = ()
+    """The ways it can run them."""
     slots: Annotated[int, Field(ge=1)]
+    """How many tasks it runs at once."""
     running: tuple[TaskInHand, ...] = ()
+    """Those it runs now."""
     finished: tuple[Place, ...] = ()
     """Messages it dealt with lately after it had lost them to another worker."""
     topics: tuple[Share, ...] = ()
+    """What it reads."""
     started_at: Timestamp
+    """When this instance began."""
     at: Timestamp
     interval_seconds: Annotated[float, Field(gt=0)]
+    """How long until its next heartbeat, if nothing changes before."""
     lease_seconds: Annotated[float, Field(gt=0)]

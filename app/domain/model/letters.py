@@ -28,6 +28,7 @@ class LetterFact(Message):
     letter_id: LetterIdField
     at: Timestamp
     by: Person
+    """Who did it, as they say themselves."""
 
 
 class LetterRedriven(LetterFact):
@@ -37,6 +38,7 @@ class LetterRedriven(LetterFact):
     STATE: ClassVar[LetterState] = LetterState.REDRIVEN
 
     task_id: TaskIdField | None = None
+    """The task its message became."""
     redrives: Annotated[int, Field(ge=1)]
     """How often this was done with the message, this time included."""
     edited: bool = False

@@ -36,7 +36,9 @@ Timestamp = Annotated[
 class Value(BaseModel):
     """An immutable part of a message. Fields a newer version added are kept and ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Message(Value):

@@ -20,16 +20,20 @@ _QUEUED = News(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
 class TaskAttempt(BaseModel):
     """One run of a task: when, where, and how it ended."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     number: int
+    """Counted from 1."""
     state: TaskState | Literal["retrying", "interrupted"]
     """`interrupted` where its worker died or was stopped: another attempt took over."""
     worker_id: WorkerId | None
+    """Where it ran."""
     started_at: Timestamp | None
     ended_at: Timestamp | None
     error: TaskError | None
+    """Why it failed, where it did."""
     usage: Usage
+    """What it spent."""
 
     @property
     def ended(self) -> bool:
@@ -46,31 +50,49 @@ class TaskAttempt(BaseModel):
 class Task(BaseModel):
     """The resource: what a reader gets, over HTTP and on the command line."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     id: TaskId
     agent: AgentName
+    """Who does it."""
     runtime: RuntimeName | None
+    """How its latest run is or was run; before that as was asked for."""
     state: TaskState
     reason: Reason | None
+    """The finer fact beside the state, where there is one."""
     status_message: str | None
+    """What it says of itself, for people."""
     input: Input | None
+    """What was asked; null as long as only its events are known."""
     parameters: dict[str, JsonValue]
     context_id: ContextId | None
+    """The conversation it belongs to."""
     labels: dict[str, str]
     priority: Priority
     result: Result | None
+    """Once it is completed."""
     error: TaskError | None
+    """Why it failed or was rejected, or why its latest run did."""
     input_request: InputRequest | None
+    """What a person is asked, while its state is `input-required`."""
     attempt: int
+    """The number of the latest run; 0 before the first."""
     attempts: tuple[TaskAttempt, ...]
+    """Each run: when, where and how it ended."""
     usage: Usage
+    """What all runs together have spent."""
     created_at: Timestamp
+    """When it was asked for."""
     started_at: Timestamp | None
+    """When its first run began."""
     finished_at: Timestamp | None
+    """When it ended."""
     updated_at: Timestamp
+    """When anything was last heard of it."""
     trace_id: str | None
+    """Its OpenTelemetry trace."""
     sequence: int
+    """The number of the event that told its state, among those of its run."""
 
 
 def describe(

@@ -32,16 +32,18 @@ class WorkerResource(Resource):
     )
     instance: str = Field(description="Another one after each restart.")
     version: str
-    agents: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    slots: int
+    agents: tuple[str, ...] = Field(description="Those it can run.")
+    runtimes: tuple[str, ...] = Field(description="The ways it can run them.")
+    slots: int = Field(description="How many tasks it runs at once.")
     running: tuple[RunningTask, ...]
-    topics: tuple[Share, ...]
+    topics: tuple[Share, ...] = Field(description="What it reads.")
     lag: int = Field(description="Tasks that are its own and have not been started.")
     started_at: Timestamp
     last_seen: Timestamp
     age_seconds: float = Field(description="How old its last heartbeat is.")
-    lease_seconds: float
+    lease_seconds: float = Field(
+        description="For how long after it nobody else runs a task that it listed."
+    )
 
     @classmethod
     def of(cls, member: Member, now: float, wall: datetime) -> "WorkerResource":

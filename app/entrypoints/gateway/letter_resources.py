@@ -69,11 +69,11 @@ class LetterSummary(Resource):
     reason: DeadLetterReason
     detail: str = Field(description="The reason in words.")
     agent: AgentName | None
-    task_id: TaskId | None
+    task_id: TaskId | None = Field(description="The task it was, where that could be told.")
     attempts: int = Field(description="How many runs there were.")
     redrives: int = Field(description="How often the message had been sent again before.")
     at: Timestamp = Field(description="When it was set aside.")
-    origin: Place
+    origin: Place = Field(description="Where its message stood.")
     settled: Settled | None = Field(description="Null while it waits.")
     links: LetterLinks
 
@@ -87,7 +87,7 @@ class LetterResource(LetterSummary):
 
     model_config = ConfigDict(title="DeadLetter")
 
-    key: Bytes | None
+    key: Bytes | None = Field(description="The key its message had.")
     value: Bytes | None = Field(description="Null where it was too large to be kept.")
     headers: list[Header]
     trace_id: str | None

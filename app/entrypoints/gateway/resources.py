@@ -17,7 +17,7 @@ from app.ports.status_store import Page
 class Resource(BaseModel):
     """A body; its names on the wire are its aliases."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     def to_json(self) -> bytes:
         return self.model_dump_json(by_alias=True).encode()
