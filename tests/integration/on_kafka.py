@@ -74,8 +74,8 @@ class _NoText(str):
         return b"\xff\xfe"
 
 
-async def send_unreadable(connection: KafkaConnection, topic: str, values: list[bytes]) -> None:
-    """Send one batch whose second record has a header that no reader can name."""
+async def send_foreign_name(connection: KafkaConnection, topic: str, values: list[bytes]) -> None:
+    """Send one batch whose second record has a header with a name that is no UTF-8."""
     producer = AIOKafkaProducer(**connection.producer_settings() | {"enable_idempotence": False})
     await producer.start()
     batch = producer.create_batch()

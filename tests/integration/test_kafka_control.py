@@ -17,7 +17,7 @@ from tests.integration.on_kafka import (
     KafkaTopics,
     OnKafka,
     OnTheEmbeddedBroker,
-    send_unreadable,
+    send_foreign_name,
 )
 from tests.waiting import until, until_true
 
@@ -54,14 +54,14 @@ class ControlOnKafka(KafkaTopics, ControlContract):
         passed_over = [each for each in caplog.messages if "passed over" in each]
         assert len(passed_over) == 3
 
-    async def test_a_record_no_client_can_read_stops_nobody(
+    async def test_what_is_no_cancel_stops_nobody(
         self,
         connection: KafkaConnection,
         topics: Topics,
         log: KafkaEventLog,
         open_control: OpenControl,
     ) -> None:
-        await send_unreadable(connection, topics.control, [b"{}", b"{}", b"{}"])
+        await send_foreign_name(connection, topics.control, [b"{}", b"{}", b"{}"])
         await log.publish(canceling())
         async with listening(open_control()) as (control, heard):
             await asyncio.wait_for(control.caught_up(), 30)

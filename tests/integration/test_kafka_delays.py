@@ -29,7 +29,7 @@ from tests.integration.on_kafka import (
     OnKafka,
     OnTheEmbeddedBroker,
     read_records,
-    send_unreadable,
+    send_foreign_name,
 )
 from tests.waiting import until
 
@@ -88,7 +88,7 @@ class TestKafkaDelays(OnTopics, OnKafka, DelaysContract):
             await producer.send_and_wait(topic, value, key=key, headers=headers)
             await producer.send_and_wait(topic, value, key=key, headers=[*headers, *odd])
             await producer.send_and_wait(topic, None, key=key)
-        await send_unreadable(waiting.connection, topic, [b"a", b"b"])
+        await send_foreign_name(waiting.connection, topic, [b"a", b"b"])
         await waiting.delays.put(submitted("t-1"), later(0))
         seen: list[Due] = []
 
@@ -97,11 +97,11 @@ class TestKafkaDelays(OnTopics, OnKafka, DelaysContract):
                 seen.append(due)
 
         async with releasing(waiting.queue(), Noted()):
-            await until(lambda: len(seen) == 5)
+            await until(lambda: len(seen) == 6)
             await asyncio.sleep(0.3)  # room for one that must not come
         refused = [due for due in seen if isinstance(due.content, Undecodable)]
         assert sorted(bytes(due.origin.value or b"") for due in refused) == sorted(
-            [b"a", b"no JSON", value, value]
+            [b"a", b"b", b"no JSON", value, value]
         )
         assert all(due.origin.topic == topic for due in seen)
         assert [due.content for due in seen if due not in refused] == [submitted("t-1")]

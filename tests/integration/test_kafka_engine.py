@@ -14,7 +14,7 @@ from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine import Claim, Engine, Handler, Limits
 from app.adapters.kafka.group_offsets import GroupOffsets
 from app.adapters.kafka.offsets import Tries
-from tests.integration.on_kafka import send_unreadable
+from tests.integration.on_kafka import send_foreign_name
 from tests.integration.own_time import own_time
 from tests.waiting import until, until_true
 
@@ -276,7 +276,7 @@ async def test_progress_is_committed_while_work_goes_on(
         assert (snapshot.position, dict(snapshot.running)) == (0, {0: Tries(1, 0, 1)})
 
 
-async def test_a_record_the_library_cannot_read_does_not_stop_the_others(
+async def test_a_header_with_a_name_that_is_no_text_stops_nothing(
     kafka: str,
     engine: StartEngine,
     topic: str,
@@ -288,10 +288,10 @@ async def test_a_record_the_library_cannot_read_does_not_stop_the_others(
         seen.append(value_of(claim))
 
     await produce({"before": None})
-    await send_unreadable(KafkaConnection(kafka), topic, [b"same batch", b"unreadable"])
+    await send_foreign_name(KafkaConnection(kafka), topic, [b"same batch", b"foreign", b"behind"])
     await produce({"after": None})
     async with engine(note):
-        await until(lambda: seen == ["before", "same batch", "after"])
+        await until(lambda: seen == ["before", "same batch", "foreign", "behind", "after"])
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])

@@ -21,7 +21,7 @@ from tests.integration.on_kafka import (
     KafkaTopics,
     OnKafka,
     OnTheEmbeddedBroker,
-    send_unreadable,
+    send_foreign_name,
 )
 
 
@@ -52,20 +52,20 @@ class FeedOnKafka(KafkaTopics, EventFeedContract):
                 assert views.save(await anext(batches))
         assert feed.passed_over == 3
 
-    async def test_a_record_no_client_can_read_stops_nobody(
+    async def test_a_header_with_a_name_that_is_no_text_stops_nothing(
         self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog
     ) -> None:
         topic = topics.commands(ANALYST)
-        values = [b'{"input": "before"}', b'{"input": "unreadable"}', b'{"input": "lost with it"}']
-        await send_unreadable(connection, topic, values)
-        await send_unreadable(connection, topic, [b'{"input": "between"}', b"unreadable again"])
+        values = [b'{"input": "before"}', b'{"input": "foreign"}', b'{"input": "behind"}']
+        await send_foreign_name(connection, topic, values)
+        await send_foreign_name(connection, topic, [b'{"input": "between"}', b"no task"])
         for number in range(20):
             await log.publish(submitted(f"t-{number}", "after"))
         feed = KafkaEventFeed(connection, topics, None)
-        views = await Views().follow(feed, 22)
+        views = await Views().follow(feed, 24)
         read = [getattr(message, "input", "") for message in views.read]
-        assert sorted(read) == [*["after"] * 20, "before", "between"]
-        assert feed.passed_over == 2
+        assert sorted(read) == [*["after"] * 20, "before", "behind", "between", "foreign"]
+        assert feed.passed_over == 1
         assert sum(views.stored.values()) == 25
 
     async def test_a_new_agents_tasks_are_read_without_a_restart(

@@ -13,7 +13,7 @@ from tests.integration.on_kafka import (
     KafkaTopics,
     OnKafka,
     OnTheEmbeddedBroker,
-    send_unreadable,
+    send_foreign_name,
 )
 
 
@@ -29,7 +29,7 @@ class FleetOnKafka(KafkaTopics, FleetContract):
     async def test_what_nobody_can_read_is_passed_over(
         self, connection: KafkaConnection, topics: Topics, heartbeats: Heartbeats
     ) -> None:
-        await send_unreadable(connection, topics.workers, [b"{}", b"nonsense"])
+        await send_foreign_name(connection, topics.workers, [b"{}", b"nonsense"])
         await heartbeats.send(heartbeat("a"))
         heard = await until_heard(KafkaFleetFeed(connection, topics), heartbeat("a"))
         assert [each.word for each in heard] == [heartbeat("a")]

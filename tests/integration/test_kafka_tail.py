@@ -13,7 +13,7 @@ from tests.integration.on_kafka import (
     KafkaTopics,
     OnKafka,
     OnTheEmbeddedBroker,
-    send_unreadable,
+    send_foreign_name,
 )
 
 
@@ -22,12 +22,12 @@ class TailOnKafka(KafkaTopics, ResultTailContract):
     def open_tail(self, connection: KafkaConnection, topics: Topics) -> OpenTail:
         return lambda: KafkaResultTail(connection, topics)
 
-    async def test_a_record_no_client_can_read_stops_nobody(
+    async def test_what_is_no_event_stops_nobody(
         self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog
     ) -> None:
         tail = KafkaResultTail(connection, topics)
         await tail.ready()
-        await send_unreadable(connection, topics.results, [b"{}", b"{}", b"{}"])
+        await send_foreign_name(connection, topics.results, [b"{}", b"{}", b"{}"])
         names = [f"t-{number}" for number in range(20)]
         for name in names:
             await log.publish(completed(name))

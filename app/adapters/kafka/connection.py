@@ -6,6 +6,7 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
+from app.adapters.kafka.header_names import read_any_header_name
 from app.adapters.kafka.oauth import ClientCredentials, ClientCredentialsProvider
 
 Settings = dict[str, Any]
@@ -61,6 +62,7 @@ class KafkaConnection:
 
     def consumer_settings(self) -> Settings:
         """A consumer that starts at the beginning and commits nothing by itself."""
+        read_any_header_name()
         return {
             **self._common(),
             "enable_auto_commit": False,

@@ -15,9 +15,8 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection, Settings
 from app.adapters.kafka.dead_letters import read_lying
-from app.adapters.kafka.positions import began_anew, ends_of
+from app.adapters.kafka.positions import Records, began_anew, ends_of
 from app.adapters.kafka.topics import Topics
-from app.adapters.kafka.unreadable import Records, read_around
 from app.ports.event_log import (
     Batch,
     EventFeed,
@@ -101,19 +100,14 @@ class KafkaEventFeed(EventFeed):
     # --- reading
 
     async def _next(self, consumer: AIOKafkaConsumer) -> Batch | None:
-        skipped: dict[TopicPartition, int] = {}
-        try:
-            records: Records = await consumer.getmany(
-                timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._at_once
-            )
-        except UnicodeDecodeError:
-            records, skipped = await read_around(consumer, self._stored)
-            self.passed_over += len(skipped)
+        records: Records = await consumer.getmany(
+            timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._at_once
+        )
         if not self._rewound and consumer.assignment() != self._stored.keys():
             self._rewound = True
         if self._rewound:
             return None  # what was read from before we were at the stored offsets
-        after = {name: batch[-1].offset + 1 for name, batch in records.items()} | skipped
+        after = {name: batch[-1].offset + 1 for name, batch in records.items()}
         if not after:
             after = await self._unseen(consumer)
         if not after or self._rewound:

@@ -12,7 +12,6 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from app.adapters.kafka.assignment import Assignment
 from app.adapters.kafka.claims import Record, Room
 from app.adapters.kafka.commits import Partition
-from app.adapters.kafka.unreadable import read_around
 
 _POLL_SECONDS = 0.2
 _LOOK_FOR_URGENT = 0.05
@@ -53,8 +52,6 @@ class Reader:
         try:
             self._pause_all_but(wanted)
             records = await self._fetch(wanted, room, there_is_room)
-        except UnicodeDecodeError:
-            records = await self._read_around(wanted)
         except (KafkaError, IllegalStateError) as error:
             _log.warning("polling failed, trying again: %r", error)
             await asyncio.sleep(_AFTER_A_POLL_ERROR)
@@ -105,20 +102,4 @@ class Reader:
         records = await self._consumer.getmany(
             *(wanted or [_NO_PARTITION]), timeout_ms=0, max_records=max(room.urgent, 1)
         )
-        return records
-
-    async def _read_around(self, wanted: list[TopicPartition]) -> Batches:
-        try:
-            known = {name: self._partitions[name].offsets.next for name in wanted}
-            # not the consumer's positions: it may have gone past records that it then forgot
-            unread = [name for name, following in known.items() if following is None]
-            starts = await self._consumer.beginning_offsets(unread) if unread else {}
-            positions = {
-                name: starts[name] if following is None else following
-                for name, following in known.items()
-            }
-            records, _ = await read_around(self._consumer, positions)
-        except (KafkaError, IllegalStateError, KeyError):
-            await self._assignment.seek_back()
-            return {}  # the partitions changed meanwhile: the next poll finds it again
         return records

@@ -9,14 +9,13 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.positions import began_anew, ends_of
+from app.adapters.kafka.positions import Records, began_anew, ends_of
 from app.adapters.kafka.topics import Topics
-from app.adapters.kafka.unreadable import Records, read_around
 from app.domain.model.events import ResultEvent
 from app.domain.model.ids import TaskId
 from app.ports.event_log import ResultTail
 
-_POLL_SECONDS = 1.0
+_POLL_MS = 1_000
 _AFTER_AN_ERROR = 1.0
 _log = logging.getLogger(__name__)
 
@@ -54,7 +53,7 @@ class KafkaResultTail(ResultTail):
         try:
             while True:
                 try:
-                    records = await self._read(consumer)
+                    records: Records = await consumer.getmany(timeout_ms=_POLL_MS)
                     if consumer.assignment() != self._positions.keys():
                         self._go_on(consumer)
                         continue
@@ -83,14 +82,6 @@ class KafkaResultTail(ResultTail):
         await consumer.start()
         self._positions = await ends_of(consumer, consumer.assignment(), self._connection)
         self._seek(consumer)
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> Records:
-        try:
-            records: Records = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
-        except UnicodeDecodeError:
-            records, behind = await read_around(consumer, self._positions)
-            self._positions |= behind
-        return records
 
     def _go_on(self, consumer: AIOKafkaConsumer) -> None:
         """Go on from where we are, and with partitions that were added from their start."""

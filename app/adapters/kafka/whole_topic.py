@@ -8,8 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.positions import began_anew, ends_of
-from app.adapters.kafka.unreadable import Records, read_around
+from app.adapters.kafka.positions import Records, began_anew, ends_of
 
 _POLL_SECONDS = 0.5
 _AFTER_AN_ERROR = 1.0
@@ -19,8 +18,8 @@ _log = logging.getLogger(__name__)
 class WholeTopic:
     """Every record there is and every one to come, for each process that asks.
 
-    Outlives outages of the brokers, records no client can read, and a topic that is made anew: it
-    is then read from its start, so its readers must take a record twice for once.
+    Outlives outages of the brokers and a topic that is made anew: it is then read from its start,
+    so its readers must take a record twice for once.
     """
 
     def __init__(self, connection: KafkaConnection, topic: str) -> None:
@@ -47,7 +46,7 @@ class WholeTopic:
             while True:
                 try:
                     await self._look_for_the_end(consumer)
-                    records = await self._read(consumer)
+                    records: Records = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
                     if consumer.assignment() != self._positions.keys():
                         self._go_on(consumer)
                         continue
@@ -90,14 +89,6 @@ class WholeTopic:
             self._seek(consumer)
         if all(self._positions[name] >= end for name, end in self._ends.items()):
             self._caught_up.set()
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> Records:
-        try:
-            records: Records = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000))
-        except UnicodeDecodeError:
-            records, behind = await read_around(consumer, self._positions)
-            self._positions |= behind
-        return records
 
     async def _see_where(self, consumer: AIOKafkaConsumer) -> None:
         """Nothing came: the end may have been reached past records that are no more."""
