@@ -291,7 +291,8 @@ async def test_a_header_with_a_name_that_is_no_text_stops_nothing(
     await send_foreign_name(KafkaConnection(kafka), topic, [b"same batch", b"foreign", b"behind"])
     await produce({"after": None})
     async with engine(note):
-        await until(lambda: seen == ["before", "same batch", "foreign", "behind", "after"])
+        await until(lambda: len(seen) == 5)
+    assert sorted(seen) == ["after", "before", "behind", "foreign", "same batch"]
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
