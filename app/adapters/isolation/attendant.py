@@ -69,12 +69,12 @@ class Attendant:
         number = frame["number"]
         try:
             value = await self._do(number, frame["call"], frame["arguments"])
-            reply = {"number": number, "value": value}
+            reply = packed({"number": number, "value": value})
         except RunStopped as stopped:
-            reply = {"number": number, "error": told(stopped)}
+            reply = packed({"number": number, "error": told(stopped)})
         except Exception as error:  # noqa: BLE001  # it is raised where it was asked for
-            reply = {"number": number, "error": told(error)}
-        self._writer.write(packed(reply))
+            reply = packed({"number": number, "error": told(error)})
+        self._writer.write(reply)
 
     async def _do(self, number: int, call: str, arguments: dict[str, Any]) -> object:
         match call:

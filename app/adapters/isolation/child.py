@@ -18,6 +18,7 @@ from app.adapters.isolation.models import ModelsOfTheWorker
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import RunFailed
 from app.domain.model.events import Result
+from app.domain.model.readable import require_readable, words
 from app.ports.agent_runtime import (
     ActivityId,
     ActivityKind,
@@ -78,9 +79,11 @@ async def _outcome(assignment: Assignment, channel: Channel) -> Frame:
 
 async def _work(runtime: AgentRuntime, assignment: Assignment, context: RunContext) -> Result:
     try:
-        return await runtime.run(assignment.spec, assignment.task, context)
-    except SystemExit as error:  # it would end the event loop, and nobody would hear why
-        raise RunFailed("agent-error", f"SystemExit: {error}", retryable=False) from error
+        return require_readable(await runtime.run(assignment.spec, assignment.task, context))
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:  # it would end the event loop, and nobody would hear why
+        raise RunFailed("agent-error", words(error), retryable=False) from error
 
 
 class ChildContext(RunContext):

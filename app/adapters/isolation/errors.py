@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from app.adapters.isolation.frames import Frame
 from app.domain.model.errors import PlatformError, RunFailed
+from app.domain.model.readable import words
 from app.ports.agent_runtime import RunStopped, StopReason
 
 _OURS = "app."
@@ -17,8 +18,7 @@ def told(error: BaseException) -> Frame:
     if isinstance(error, RunStopped):
         return {"stopped": error.reason}
     if not isinstance(error, PlatformError):
-        said = f"{type(error).__name__}: {error}"
-        error = RunFailed("agent-error", said, retryable=False)
+        error = RunFailed("agent-error", words(error), retryable=False)
     kind = type(error)
     known = {name: value for name, value in vars(error).items() if _is_plain(value)}
     return {"type": f"{kind.__module__}:{kind.__qualname__}", "fields": known}

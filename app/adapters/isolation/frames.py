@@ -1,11 +1,14 @@
 """Messages between a worker and its child processes: JSON, with its length before it."""
 
 import asyncio
+import json
 import socket
 import struct
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from app.domain.model.readable import as_text
 
 Frame = dict[str, Any]
 
@@ -13,7 +16,10 @@ _LENGTH = struct.Struct("!I")
 
 
 def packed(frame: Frame) -> bytes:
-    body = to_json(frame)
+    try:
+        body = to_json(frame)
+    except PydanticSerializationError:  # half a character in some text
+        body = as_text(json.dumps(frame, ensure_ascii=False)).encode()
     return _LENGTH.pack(len(body)) + body
 
 

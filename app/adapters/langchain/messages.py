@@ -12,6 +12,7 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import UsageMetadata
 from pydantic import JsonValue
 
+from app.domain.model.readable import as_text
 from app.ports.chat_model import (
     ChatAnswer,
     ChatMessage,
@@ -37,7 +38,7 @@ def to_answer(message: AIMessage, data: JsonValue = None) -> ChatAnswer:
     if message.invalid_tool_calls:
         name = message.invalid_tool_calls[0]["name"]
         raise UnreadableAnswer(f"the model called {name} with arguments that are not JSON")
-    text = str(message.text)
+    text = as_text(str(message.text))
     if not text.strip() and not message.tool_calls and data is None:
         raise EmptyAnswer("the model answered nothing")
     usage = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)

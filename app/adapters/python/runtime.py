@@ -3,7 +3,10 @@
 import asyncio
 import inspect
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import copy_context
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -13,6 +16,7 @@ from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
+from app.domain.model.readable import words
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 
 _log = logging.getLogger(__name__)
@@ -44,8 +48,7 @@ class PythonRuntime(AgentRuntime):
             raise
         except Exception as failure:
             _log.warning("the callable of %s raised", spec.name, exc_info=failure)
-            said = f"{type(failure).__name__}: {failure}"
-            raise RunFailed("agent-error", said, retryable=False) from failure
+            raise RunFailed("agent-error", words(failure), retryable=False) from failure
 
     def _callable(self, spec: AgentSpec) -> AgentCallable:
         settings = spec.runtimes.get(self.name)
@@ -111,12 +114,28 @@ async def _in_thread(run: AgentCallable, task: TaskInput, context: RunContext) -
 
     It sees `context.canceled` and should return soon; a second cancel no longer waits for it.
     """
-    working = asyncio.ensure_future(asyncio.to_thread(run, task, context))
+    working = _started(lambda: run(task, context), f"run-{task.task_id}")
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         await asyncio.wait([working])
         raise
+
+
+def _started(work: Callable[[], object], name: str) -> "asyncio.Future[object]":
+    """Its own thread, as one that hangs shall hold up neither others nor the worker's end."""
+    done: Future[object] = Future()
+
+    def target() -> None:
+        try:
+            done.set_result(work())
+        except StopIteration as error:  # no future takes it, and nobody would hear
+            done.set_exception(RuntimeError(words(error)))
+        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+            done.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(target,), name=name, daemon=True).start()
+    return asyncio.wrap_future(done)
 
 
 def _as_result(returned: object) -> Result:

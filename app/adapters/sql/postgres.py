@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from app.adapters.sql.database import PATIENCE, Answer, Database, Work, reason
 from app.ports.status_store import StoreUnavailable
 
-# The offsets are in the same transaction as the rows: should the server crash and forget the
-# last commits, the projector goes on from where the rows stand. No commit need wait for a disk.
-_SESSION = {"application_name": "crewline", "synchronous_commit": "off"}
+# `synchronous_commit` stays as the server has it, on: the projector would make good what a crash
+# takes, but somebody may have read the ending of a task already, and would read less afterwards.
+_SESSION = {"application_name": "crewline"}
 _ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 

@@ -15,7 +15,7 @@ from app.adapters.local.servers.server import LOOPBACK, LocalServer, ServerUnava
 _UNPRIVILEGED = ("postgres", "nobody")
 
 # Nothing here outlives a crash of the machine, so nothing waits for the disk.
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=200")
 
 
 class PostgresServer(LocalServer):
