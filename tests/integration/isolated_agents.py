@@ -74,3 +74,23 @@ async def answer_at_length(given: TaskInput, context: RunContext) -> str:
 
 async def find_it_busy(given: TaskInput, context: RunContext) -> None:
     raise RunFailed("model-busy", "try later", retryable=True, retry_after=3)
+
+
+def leave_from_a_thread(given: TaskInput, context: RunContext) -> None:
+    raise SystemExit(5)
+
+
+async def raise_what_is_no_exception(given: TaskInput, context: RunContext) -> None:
+    raise GeneratorExit
+
+
+async def raise_half_a_character(given: TaskInput, context: RunContext) -> None:
+    raise ValueError("half \ud83d")
+
+
+async def return_half_a_character(given: TaskInput, context: RunContext) -> str:
+    return "half \ud83d"
+
+
+async def report_half_a_character(given: TaskInput, context: RunContext) -> None:
+    await context.report("half \ud83d")

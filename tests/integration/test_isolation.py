@@ -152,6 +152,30 @@ async def test_an_agent_that_wants_to_exit_has_failed(
         await runtime.run(mine("raise_exit"), task(), context)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("leave_from_a_thread", "SystemExit: 5"),
+        ("raise_what_is_no_exception", "GeneratorExit"),
+        ("raise_half_a_character", "ValueError: half \N{REPLACEMENT CHARACTER}"),
+        ("return_half_a_character", "the result is not JSON"),
+    ],
+)
+async def test_whatever_an_agent_does_with_its_outcome_it_is_told_what_was_wrong(
+    runtime: AgentRuntime, context: RecordingContext, name: str, message: str
+) -> None:
+    with pytest.raises(RunFailed, match=message) as failure:
+        await runtime.run(mine(name), task(), context)
+    assert failure.value.failure_code == "agent-error"
+
+
+async def test_halves_of_characters_cross_as_the_sign_for_none(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    await runtime.run(mine("report_half_a_character"), task(), context)
+    assert context.reports == [("half \N{REPLACEMENT CHARACTER}", None)]
+
+
 async def test_a_run_that_cancels_itself_has_failed(
     runtime: AgentRuntime, context: RecordingContext
 ) -> None:

@@ -73,6 +73,16 @@ async def test_a_question_is_answered(
 
 @EVERY
 @STREAMED
+async def test_half_a_character_is_answered_as_the_sign_for_none(
+    model_server: ModelServer, chat_models: LangChainChatModels, model: str, streamed: bool
+) -> None:
+    model_server.script(Text("half \ud83d"))
+    answer = await chat_models.ask(model, QUESTION, ignore if streamed else None)
+    assert answer.text == "half \N{REPLACEMENT CHARACTER}"
+
+
+@EVERY
+@STREAMED
 async def test_a_tool_is_called_and_its_outcome_told(
     model_server: ModelServer, chat_models: LangChainChatModels, model: str, streamed: bool
 ) -> None:

@@ -1,7 +1,9 @@
 """A person's own callable as an agent."""
 
 import asyncio
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 from pydantic import BaseModel, JsonValue
@@ -58,6 +60,19 @@ def work_until_canceled(given: TaskInput, context: RunContext) -> str:
     return "stopped"
 
 
+def stop_iterating(given: TaskInput, context: RunContext) -> str:
+    return next(iter(()))
+
+
+def leave(given: TaskInput, context: RunContext) -> str:
+    raise SystemExit(3)
+
+
+def wait_for_the_others(given: TaskInput, context: RunContext) -> str:
+    meeting.wait(20)
+    return "met"
+
+
 async def return_no_json(given: TaskInput, context: RunContext) -> object:
     return {"when": object()}
 
@@ -73,6 +88,7 @@ greeter = Greeter()
 begun: list[str] = []
 finished: list[str] = []
 not_callable = 3
+meeting = threading.Barrier(50)
 
 
 def takes_nothing() -> None: ...
@@ -143,6 +159,28 @@ async def test_a_run_failed_passes_through_unchanged() -> None:
 async def test_what_is_not_json_is_an_agent_error() -> None:
     with pytest.raises(RunFailed, match="not JSON"):
         await PythonRuntime().run(mine("return_no_json"), task(), RecordingContext())
+
+
+async def test_each_run_in_a_thread_has_one_of_its_own() -> None:
+    runtime = PythonRuntime()
+    runs = [
+        runtime.run(mine("wait_for_the_others"), task(), RecordingContext())
+        for _ in range(meeting.parties)
+    ]
+    assert await asyncio.gather(*runs) == [Result(output="met")] * meeting.parties
+
+
+async def test_a_thread_that_stops_an_iteration_does_not_hang() -> None:
+    with pytest.raises(RunFailed, match="StopIteration"):
+        await asyncio.wait_for(
+            PythonRuntime().run(mine("stop_iterating"), task(), RecordingContext()), 20
+        )
+
+
+async def test_a_thread_that_wants_to_exit_leaves_the_event_loop_alone() -> None:
+    with suppress(SystemExit):  # whoever runs it says what this means
+        await PythonRuntime().run(mine("leave"), task(), RecordingContext())
+    await asyncio.sleep(0)
 
 
 async def test_a_canceled_thread_has_stopped_when_the_run_has() -> None:

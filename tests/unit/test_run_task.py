@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
 from pydantic import JsonValue
+from pydantic_core import from_json
 
+from app.adapters.kafka.cloudevents import portable
+from app.adapters.kafka.codec import encode
 from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.delays import MemoryDelays
@@ -19,12 +23,14 @@ from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
 from app.domain.model.errors import InvalidInput, RunFailed, Violation
 from app.domain.model.events import (
+    Artifact,
     Event,
     Result,
     TaskCompleted,
     TaskFailed,
     TaskProgressed,
     TaskRejected,
+    TaskRetryScheduled,
     TaskStarted,
     TraceModelCall,
     TraceStep,
@@ -40,7 +46,7 @@ from app.domain.use_cases.run_task import RunTaskHandler
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from app.ports.event_log import LogUnavailable
 from app.ports.status_store import ViewUpdate
-from app.ports.task_queue import Delivery, Undecodable
+from app.ports.task_queue import Again, Delivery, Undecodable
 from tests.builders import (
     ANALYST,
     RULES,
@@ -210,6 +216,120 @@ async def test_a_failure_of_the_agent_ends_its_task_and_not_the_worker(
     assert isinstance(failed, TaskFailed)
     assert (failed.error.code, failed.error.retryable) == (code, False)
     assert at_work.letters.letters == []
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(9)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SystemExit(3), "SystemExit: 3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit(), "GeneratorExit"),
+        (BaseExceptionGroup("g", [KeyboardInterrupt()]), "BaseExceptionGroup: g (1 sub-exception)"),
+        (asyncio.CancelledError(), "it canceled itself"),
+        (StopIteration("x"), "RuntimeError: coroutine raised StopIteration"),
+        (Silent(), "Silent"),
+        (ValueError("half \ud83d"), "ValueError: half \N{REPLACEMENT CHARACTER}"),
+        (RunFailed("c" * 10_000, "m", retryable=False), "m"),
+        (RunFailed(None, None, retryable=None), "None"),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+async def test_whatever_an_agent_raises_ends_its_task_and_not_the_worker(
+    error: BaseException, message: str
+) -> None:
+    async def fail(task: TaskInput, context: RunContext) -> Result:
+        raise error
+
+    at_work = worker(fail)
+    await at_work.handle(delivered(submitted("t-1")))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert (failed.error.message, failed.error.retryable) == (message, False)
+    assert 0 < len(failed.error.code) <= 200
+    assert encode(failed).value
+
+
+def nested(levels: int) -> JsonValue:
+    value: JsonValue = "deep"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Result(output="\ud800"),
+        Result(output=10**5_000),
+        Result(output=nested(61)),
+        Result(output=nested(150)),
+        Result(output={"a": nested(60)}),
+        Result(artifacts=(Artifact(name="a", content="\ud800"),)),
+        Result.model_validate({"extra": object()}),
+    ],
+    ids=["half a character", "number", "nested", "nested far", "in it", "artifact", "object"],
+)
+async def test_a_result_that_nobody_could_read_fails_the_task_and_says_so(result: Result) -> None:
+    async def return_it(task: TaskInput, context: RunContext) -> Result:
+        return result
+
+    at_work = worker(return_it)
+    await at_work.handle(delivered(submitted("t-1")))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert failed.error.code == "agent-error"
+    assert failed.error.message.startswith("the result is ")
+
+
+async def test_the_deepest_result_there_may_be_is_read_back() -> None:
+    async def return_it(task: TaskInput, context: RunContext) -> Result:
+        return Result(output=nested(60))
+
+    at_work = worker(return_it)
+    await at_work.handle(delivered(submitted("t-1")))
+    value = encode(at_work.events[-1]).value
+    assert portable(from_json(value).values())
+
+
+async def test_halves_of_characters_in_what_a_run_tells_are_mended() -> None:
+    async def tell(task: TaskInput, context: RunContext) -> Result:
+        step = await context.begin("step", "a\ud83d")
+        await context.report("b\ud83d")
+        await context.log("c\ud83d")
+        await context.token("\ud83d")
+        await context.token("\ude00")
+        await context.end(step, error="d\ud83d")
+        return Result()
+
+    at_work = worker(tell)
+    await at_work.handle(delivered(submitted("t-1")))
+    assert [event.sequence for event in at_work.events] == list(range(1, 8))
+    told = b"".join(encode(event).value for event in at_work.events).decode()
+    assert "\N{GRINNING FACE}" in told
+    assert all(f"{letter}\N{REPLACEMENT CHARACTER}" in told for letter in "abcd")
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [(float("inf"), 604_800), (1e300, 604_800), (float("nan"), 1), (-5, 1), ("soon", 1)],
+)
+async def test_a_wait_that_is_none_or_has_no_end_does_not_keep_a_task_for_ever(
+    asked: float, waited: float
+) -> None:
+    async def fail(task: TaskInput, context: RunContext) -> Result:
+        raise RunFailed("busy", "later", retryable=True, retry_after=asked)
+
+    at_work = worker(fail)
+    with suppress(Again):
+        await at_work.handle(delivered(submitted("t-1")))
+    scheduled = at_work.events[-1]
+    assert isinstance(scheduled, TaskRetryScheduled)
+    assert (scheduled.not_before - at(60)).total_seconds() == pytest.approx(waited, rel=0.3)
 
 
 async def test_a_run_over_its_time_is_stopped_and_fails_by_its_deadline() -> None:

@@ -1,6 +1,7 @@
 """One run of a task: the agent at work, until it is done, fails, is canceled or out of time."""
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,12 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PlatformError, RunFailed, Unavailable
 from app.domain.model.events import Result, TaskError
 from app.domain.model.lifecycle import Reason
+from app.domain.model.readable import as_text, require_readable, words
 from app.domain.use_cases.run_context import Run
 from app.ports.agent_runtime import AgentRuntime, StopReason, TaskInput
 
+_LONGEST_WAIT = 7 * 24 * 60 * 60.0
+"""Seconds between two runs, whatever a provider asks: as many as a retry policy may have."""
 _GRACE = 10.0
 """Seconds after which work that was asked to stop and has not is said to be so."""
 
@@ -53,7 +57,8 @@ async def run_attempt(
     )
     seconds = command.timeout_seconds or agent.spec.timeout_seconds
     try:
-        return await _within(seconds, run, runtime.run(agent.spec, task, run), cancel)
+        work = _survived(runtime.run(agent.spec, task, run))
+        return await _within(seconds, run, work, cancel)
     except RunFailed as failure:
         return _of_run(failure)
     except Unavailable:
@@ -61,18 +66,41 @@ async def run_attempt(
     except PlatformError as error:
         return failed(error.code, error.message)
     except Exception as error:  # noqa: BLE001  # an agent's bug ends its task, not the worker
-        return failed("agent-error", f"{type(error).__name__}: {error}")
+        return failed("agent-error", words(error))
 
 
 def failed(code: str, message: str, *, retryable: bool = False) -> Failed:
-    return Failed(TaskError(code=code, message=message[:4_000], retryable=retryable))
+    return Failed(_error(code, message, retryable=retryable))
 
 
 def _of_run(failure: RunFailed) -> Failed:
     code, retryable = failure.failure_code, failure.failure_retryable
-    error = TaskError(code=code, message=failure.message[:4_000], retryable=retryable)
     reason = Reason.BUDGET_EXCEEDED if code == Reason.BUDGET_EXCEEDED else None
-    return Failed(error, reason, failure.retry_after)
+    error = _error(code, failure.message, retryable=retryable)
+    return Failed(error, reason, _wait(failure.retry_after))
+
+
+def _error(code: object, message: object, *, retryable: object) -> TaskError:
+    """People's code raises what it likes, also what the types forbid."""
+    code = as_text(str(code or "agent-error")[:200])
+    return TaskError(code=code, message=as_text(str(message)[:4_000]), retryable=bool(retryable))
+
+
+def _wait(asked: float | None) -> float | None:
+    """The seconds somebody asked us to wait, if they are seconds."""
+    if not isinstance(asked, int | float) or math.isnan(asked):
+        return None
+    return min(asked, _LONGEST_WAIT)
+
+
+async def _survived(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do the work; what would end our event loop, or break our handling, fails the run."""
+    try:
+        return require_readable(await work)
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        raise RunFailed("agent-error", words(error), retryable=False) from error
 
 
 async def _within(
@@ -85,6 +113,8 @@ async def _within(
         if not working.done():  # most quick work is: it is spared the waiting
             await _until_first(working, cancel, seconds)
         if working.done():
+            if working.cancelled() and not run.canceled:
+                raise RunFailed("agent-error", "it canceled itself", retryable=False)
             return working.result()
         why = StopReason.CANCELED if cancel.is_set() else StopReason.DEADLINE_EXCEEDED
         await _stop(run, working, why)

@@ -22,6 +22,7 @@ from app.domain.model.events import (
 )
 from app.domain.model.ids import TaskId, WorkerId, derived_task_id
 from app.domain.model.progress import NOTHING_SPENT
+from app.domain.model.readable import as_text
 from app.domain.use_cases.spend_on_models import Spending
 from app.ports.agent_runtime import (
     ActivityId,
@@ -111,12 +112,14 @@ class Run(RunContext):
         return derived_task_id("step", self._command.id, step)
 
     async def report(self, message: str, progress: float | None = None) -> None:
-        await self.tell(TaskProgressed, message=message, progress=progress, usage=self.usage)
+        await self.tell(
+            TaskProgressed, message=as_text(message), progress=progress, usage=self.usage
+        )
 
     async def log(
         self, message: str, level: Literal["debug", "info", "warning", "error"] = "info"
     ) -> None:
-        await self.tell(TraceLog, level=level, message=message)
+        await self.tell(TraceLog, level=level, message=as_text(message))
 
     async def token(self, text: str, parent: ActivityId | None = None) -> None:
         now = _now()
@@ -135,6 +138,7 @@ class Run(RunContext):
         parent: ActivityId | None = None,
         provider: str | None = None,
     ) -> ActivityId:
+        name = as_text(name)
         activity = self._clock.entropy().hex()[-16:]
         self._activities[activity] = _Activity(kind, name, parent, provider, _now())
         self._tracer.begin(activity, kind, name, parent, provider)
@@ -153,6 +157,7 @@ class Run(RunContext):
         finish_reason: str | None = None,
     ) -> None:
         ended = self._activities.pop(activity)
+        error = as_text(error) if error else error
         self._tracer.end(
             activity,
             error=error,
@@ -278,7 +283,7 @@ class Run(RunContext):
 
     async def _flush_tokens(self) -> None:
         if self._tokens:
-            text, self._tokens = "".join(self._tokens), []
+            text, self._tokens = as_text("".join(self._tokens)), []
             await self.tell(TraceToken, text=text, span_id=self._tokens_of)
 
 

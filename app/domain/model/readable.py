@@ -1,0 +1,52 @@
+"""What every reader of a message can take: Python's texts and JSON can be more than that."""
+
+from typing import Any
+
+from pydantic_core import from_json
+
+from app.domain.model.errors import RunFailed
+from app.domain.model.events import Result
+
+DEEPEST = 60
+"""Levels of arrays and objects in a result; with what is around it a message has up to 64."""
+
+
+def as_text(said: str) -> str:
+    """The same text; halves of a character become that character, or the sign for none."""
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return said
+
+
+def words(error: BaseException) -> str:
+    """What an error says of itself; of one that cannot say it, its name."""
+    kind = type(error).__name__
+    try:
+        said = str(error)
+    except BaseException:  # noqa: BLE001  # people's errors may raise anything
+        return kind
+    return as_text(f"{kind}: {said}" if said else kind)
+
+
+def require_readable(result: Result) -> Result:
+    """The result, if whoever follows the task can read it; else raise `RunFailed`."""
+    try:
+        whole = from_json(result.model_dump_json())
+    except ValueError as error:  # half a character, a number of 5,000 digits, an object of Python's
+        raise RunFailed(
+            "agent-error", f"the result is not JSON: {error}", retryable=False
+        ) from error
+    if _nested_over(DEEPEST, whole["output"]):
+        message = f"the result is nested over {DEEPEST} levels deep"
+        raise RunFailed("agent-error", message, retryable=False)
+    return result
+
+
+def _nested_over(levels: int, value: Any) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return levels == 0 or any(_nested_over(levels - 1, each) for each in value)
