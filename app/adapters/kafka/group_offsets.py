@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CoordinatorNotAvailableError
 
 from app.adapters.kafka.offsets import Snapshot
 
@@ -22,6 +23,9 @@ class GroupOffsets:
         committed = await self._admin.list_consumer_group_offsets(
             self._group, partitions=list(partitions)
         )
+        if set(partitions) - committed.keys():
+            # aiokafka overlooks an error of the whole answer: it would read as "nothing committed"
+            raise CoordinatorNotAvailableError(f"the offsets of {self._group} were not told")
         return {
             name: Snapshot.decode(commit.offset, commit.metadata)
             for name, commit in committed.items()
