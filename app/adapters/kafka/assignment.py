@@ -49,7 +49,6 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         self._lose = lose
         self._exact_ends = exact_ends
         self._ownership = ownership
-        self._generation: int | None = None
         self.unchanged = asyncio.Lock()
         """Held while the partitions change."""
 
@@ -64,7 +63,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         """Keep what came back, let go of what moved, begin what is new."""
         async with self.unchanged:
             finish = self._ownership is not None and self._ownership.may_finish
-            kept = set() if self._was_left_out() else set(assigned)
+            generation = self._commits.generation
+            kept = set() if self._was_left_out(generation) else set(assigned)
             for name in self._partitions.keys() - kept:
                 await self._let_go(name, finish=finish)
             commits, ends = await self._look_up(assigned)
@@ -83,6 +83,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
                         self._consumer.seek(name, partition.offsets.next)
                 else:
                     self._partitions[name] = self._begin(name, commit, ends[name])
+            self._commits.settled_in = generation
         if self._ownership:
             self._ownership.taken_over()
 
@@ -129,16 +130,10 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         await self._commits.release(partition)
         self._lose(partition, finish)
 
-    def _was_left_out(self) -> bool:
-        """Whether others may have had our partitions since we were last given some.
-
-        aiokafka knows the group's generation and tells nobody.
-        """
-        coordinator = self._consumer._coordinator  # noqa: SLF001
-        before, self._generation = self._generation, getattr(coordinator, "generation", None)
-        if before is None or self._generation is None:
-            return False
-        return bool(self._generation - before > _NOBODY_BETWEEN)
+    def _was_left_out(self, generation: int) -> bool:
+        """Whether others may have had our partitions since we were last given some."""
+        before = self._commits.settled_in
+        return before is not None and generation - before > _NOBODY_BETWEEN
 
     async def _look_up(
         self, assigned: Collection[TopicPartition]

@@ -65,6 +65,8 @@ class Commits:
         self._due = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._moved = asyncio.Condition()
+        self.settled_in: int | None = None
+        """The group's generation in which it was last settled what is ours."""
 
     def note(self, partition: Partition) -> None:
         """Something of this partition changed: commit soon."""
@@ -104,6 +106,10 @@ class Commits:
             }
             if not changed:
                 return True
+            if self.settled_in is not None and self.generation > self.settled_in:
+                # brokers take it from whoever has joined, and others may have got further
+                _log.info("the commit is put off: it is not settled what is ours")
+                return False
             positions = {each.name: commit for each, (_, commit) in changed.items()}
             sure = {each for each in changed if each.doubted}
             for each, (_, (position, _)) in changed.items():
@@ -120,6 +126,11 @@ class Commits:
         async with self._moved:
             self._moved.notify_all()
         return True
+
+    @property
+    def generation(self) -> int:
+        """The group's, as of our last joining; aiokafka knows it and tells nobody."""
+        return int(self._consumer._coordinator.generation)  # noqa: SLF001
 
     async def release(self, partition: Partition) -> None:
         """Let nobody wait any longer for a partition that is lost."""
