@@ -49,8 +49,8 @@ class AtWork:
         self.runner.dispatch()
 
 
-def _record(offset: int) -> Record:
-    return ConsumerRecord(*NAME, offset, 0, 0, None, b"{}", None, 0, 2, ())
+def _record(offset: int, name: TopicPartition = NAME) -> Record:
+    return ConsumerRecord(*name, offset, 0, 0, None, b"{}", None, 0, 2, ())
 
 
 async def test_suspects_that_wait_for_one_another_leave_the_slots_to_others() -> None:
@@ -79,3 +79,42 @@ async def test_a_suspect_that_was_lost_is_not_waited_for() -> None:
     finally:
         committing.cancel()
     assert not {1, 2, 3} & set(at_work.begun)
+
+
+async def test_a_suspect_that_is_lost_before_its_turn_keeps_no_other_waiting() -> None:
+    elsewhere = TopicPartition(NAME.topic, 1)
+    suspects = Snapshot(0, 4, running=dict.fromkeys((0, 2), TWICE))
+    kept = Partition(NAME, PartitionOffsets(suspects, end=4), committed=0)
+    lost = Partition(elsewhere, PartitionOffsets(suspects, end=4), committed=0)
+    partitions = {NAME: kept, elsewhere: lost}
+    commits = Commits(Broker(), partitions)
+    runner = Runner(partitions, commits, Limits(slots=2))
+    running: dict[tuple[TopicPartition, int], asyncio.Event] = {}
+
+    async def work(claim: Claim) -> None:
+        done = running[claim.partition.name, claim.record.offset] = asyncio.Event()
+        await done.wait()
+
+    def read(partition: Partition, offset: int) -> None:
+        assert partition.offsets.accept(offset)
+        runner.add(_record(offset, partition.name), partition)
+        runner.dispatch()
+
+    runner.begin(work)
+    committing = asyncio.create_task(commits.run())
+    try:
+        for partition, offset in ((kept, 0), (lost, 0), (kept, 2), (kept, 3), (kept, 4)):
+            read(partition, offset)
+        await until(lambda: {*running} == {(NAME, 0), (NAME, 3)})
+        running[NAME, 0].set()  # the next suspect's turn comes behind what waits for the slot
+        await until(lambda: (NAME, 4) in running)
+        await commits.release(lost)
+        runner.lose(lost, finish=False)
+        running[NAME, 4].set()
+        await until(lambda: (NAME, 2) in running)
+        assert (elsewhere, 0) not in running
+        running[NAME, 3].set()
+        running[NAME, 2].set()
+        await until(lambda: kept.offsets.unfinished == 0)
+    finally:
+        committing.cancel()

@@ -209,8 +209,8 @@ class Runner:
                 self._commits.note(claim.partition)
                 self._lanes.finish(claim.lane)
                 self._buffer.remove(claim)
-        if following := self._suspects.over(claim):
-            self._lanes.retry(following.lane)
+        for waiting in self._suspects.over(claim):
+            self._lanes.retry(waiting.lane)
         self.dispatch()
         if self._buffer.half_empty(self._slots.running):
             self.has_room.set()

@@ -5,8 +5,7 @@ the others wait without a slot; a further interruption only counts where no othe
 the suspect.
 """
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiokafka import TopicPartition
 
@@ -25,11 +24,11 @@ class Suspects:
     def __init__(self, partitions: Mapping[TopicPartition, Partition], commits: Commits) -> None:
         self._partitions = partitions
         self._commits = commits
-        self._waiting: deque[Claim] = deque()
+        self._waiting: list[Claim] = []
         self.running: Claim | None = None
 
     def may_run(self, claim: Claim) -> bool:
-        """Whether it may begin now, to be followed by `over`; else that will name it some day."""
+        """Whether it may begin now, to be followed by `over`; else that will name it."""
         if not suspected(claim):
             return True
         if self.running is not None:
@@ -38,16 +37,16 @@ class Suspects:
         self.running = claim
         return True
 
-    def over(self, claim: Claim) -> Claim | None:
-        """The next suspect, where this was the one that ran."""
+    def over(self, claim: Claim) -> Sequence[Claim]:
+        """Those to ask for again, where this was the one that ran.
+
+        All of them: the next one may be lost before its turn.
+        """
         if self.running is not claim:
-            return None
+            return ()
         self.running = None
-        while self._waiting:
-            following = self._waiting.popleft()
-            if not following.lost.is_set():
-                return following
-        return None
+        waiting, self._waiting = self._waiting, []
+        return [each for each in waiting if not each.lost.is_set()]
 
     async def excuse(self, suspect: Claim) -> None:
         """Let a suspect not be blamed, where it is no longer all that runs.
