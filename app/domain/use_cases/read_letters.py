@@ -1,10 +1,11 @@
 """Answer questions about dead letters, and show at once what was done about one here."""
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from app.domain.model.errors import Conflict, UnknownDeadLetter
 from app.domain.model.ids import LetterId
@@ -24,7 +25,8 @@ class RecentSettlements:
 
     def __init__(self) -> None:
         self._done: OrderedDict[LetterId, Settlement] = OrderedDict()
-        self._busy: defaultdict[LetterId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._busy: WeakValueDictionary[LetterId, asyncio.Lock] = WeakValueDictionary()
+        """For as long as somebody settles a letter, or waits to."""
 
     def add(self, settlement: Settlement) -> None:
         self._done[settlement.letter_id] = settlement
@@ -39,13 +41,9 @@ class RecentSettlements:
     @asynccontextmanager
     async def alone(self, letter_id: LetterId) -> AsyncIterator[None]:
         """Keep others of this process from settling the same letter meanwhile."""
-        lock = self._busy[letter_id]
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked():
-                self._busy.pop(letter_id, None)
+        lock = self._busy.setdefault(letter_id, asyncio.Lock())
+        async with lock:
+            yield
 
 
 class LetterSettled(Conflict):
