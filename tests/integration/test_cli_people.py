@@ -320,6 +320,45 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
+@pytest.mark.parametrize(
+    ("redirected", "code", "said"),
+    [
+        (f"status {DONE} | true", 0, ""),
+        (f"tail {DONE} --json | true", 0, ""),
+        (f"status {FAILED} | true", 1, ""),
+        (f"status {DONE} >&-", 0, ""),
+        (f"tail {DONE} >&- 2>&-", 0, ""),
+        (f"status {DONE} > /dev/full", 2, "crewline: cannot write: No space left on device\n"),
+        ("--help > /dev/full", 2, "crewline: cannot write: No space left on device\n"),
+        ("submit scribe '' --wait=x 2> /dev/full", 2, ""),
+        ("submit scribe '' --wait=x 2>&-", 2, ""),
+        ("submit scribe - --input-json <&-", 2, "crewline: --input-json: the input is not JSON"),
+    ],
+)
+def test_output_that_nobody_can_hear_changes_no_exit_code(
+    redirected: str, code: int, said: str
+) -> None:
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"\"$0\" -c '{CREWLINE[2]}' {redirected}; exit ${{PIPESTATUS[0]}}",
+            CREWLINE[0],
+        ],
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr[: len(said) or None]) == (code, said)
+
+
+def test_no_id_leads_to_all_letters() -> None:
+    done = crewline("dlq", "redrive", ".")
+    assert (done.returncode, done.stderr) == (2, "crewline: '.' is no name and no id\n")
+
+
 def test_a_cancel_is_handed_in_with_its_reason() -> None:
     done = crewline("cancel", RUNNING, "--reason", "changed my mind", "--json")
     told = json.loads(done.stdout)

@@ -1,6 +1,7 @@
 """What a person types means what it should."""
 
 import io
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from app.entrypoints.cli.artifacts import safe_path
 from app.entrypoints.cli.asking import (
     FOREVER,
     budget,
+    idempotency_key,
     moment,
     pairs,
     parameters,
@@ -19,6 +21,7 @@ from app.entrypoints.cli.asking import (
     with_wait_value,
 )
 from app.entrypoints.cli.attempts import attempt_rows
+from app.entrypoints.cli.connection import Gateway, segment
 from app.entrypoints.cli.events import EventWriter, event_line
 from app.entrypoints.cli.following import TaskEvent, parse
 from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, ending, printable
@@ -118,9 +121,63 @@ def test_parameters_are_json_where_they_can_be() -> None:
 def test_input_that_should_be_an_object_must_be_one() -> None:
     assert task_input('{"a": 1}', as_json=True) == {"a": 1}
     assert task_input('{"a": 1}', as_json=False) == '{"a": 1}'
-    for text in ("[]", "3", "{"):
+    for text in ("[]", "3", "{", '{"a":' * 100_000):
         with pytest.raises(CommandFailed, match="--input-json"):
             task_input(text, as_json=True)
+
+
+def test_an_edited_value_is_called_by_its_own_option() -> None:
+    with pytest.raises(CommandFailed, match="--edit: the input is not JSON"):
+        task_input("{", as_json=True, option="--edit")
+
+
+def test_parameters_nested_without_end_are_refused() -> None:
+    with pytest.raises(CommandFailed, match="--param: the JSON is nested too deeply"):
+        parameters([f"x={'[' * 100_000}"])
+
+
+def test_an_idempotency_key_is_one_that_can_be_sent_and_protects() -> None:
+    assert [idempotency_key(text) for text in (None, "order 4711")] == [None, "order 4711"]
+    for text in ("", " ", "ключ", "a\nb", "\udcff"):
+        with pytest.raises(CommandFailed, match="--idempotency-key") as failed:
+            idempotency_key(text)
+        assert failed.value.code == 2
+
+
+def test_a_segment_leads_nowhere_else() -> None:
+    assert [segment(text) for text in ("a b", "a/b", "v1.2", "\udcff")] == [
+        "a%20b",
+        "a%2Fb",
+        "v1.2",
+        "%FF",
+    ]
+    for text in ("", ".", ".."):
+        with pytest.raises(CommandFailed, match="no name and no id"):
+            segment(text)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:abc", "http://nö..such"])
+def test_an_address_that_is_none_is_a_usage_error(url: str) -> None:
+    with pytest.raises(CommandFailed) as failed:
+        Gateway(url)
+    assert failed.value.code == 2
+
+
+@pytest.mark.parametrize("proxy", ["bogus://", "socks5://127.0.0.1:1"])
+def test_a_proxy_that_cannot_be_used_is_a_usage_error(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    with pytest.raises(CommandFailed, match=r"(?i)proxy") as failed:
+        Gateway("http://127.0.0.1:1")
+    assert failed.value.code == 2
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, "\udcff"])
+def test_what_json_cannot_hold_is_said_before_anything_is_sent(value: object) -> None:
+    with pytest.raises(CommandFailed) as failed:
+        Gateway("http://127.0.0.1:1").post("/v1/tasks", {"input": value}, {}, "")
+    assert failed.value.code == 2
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -200,6 +257,12 @@ def test_a_complaint_is_one_line_without_control_characters(
     complain("two\nlines \x1b[31mred\u202e")
     assert capsys.readouterr().err == "crewline: two lines [31mred\n"
     assert printable("tab\tand\nline é 👩‍🚀") == "tab\tand\nline é 👩‍🚀"
+
+
+def test_standard_input_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"))
+    with pytest.raises(CommandFailed, match="cannot read standard input: it is not UTF-8"):
+        task_input("-", as_json=False)
 
 
 def test_standard_input_is_read_for_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:

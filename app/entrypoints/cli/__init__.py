@@ -3,6 +3,7 @@
 Nothing heavy is loaded before a command needs it: the command line must answer at once.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from app.entrypoints.cli import people, processes
 from app.entrypoints.cli.asking import with_wait_value
 from app.entrypoints.cli.dlq import dlq
-from app.entrypoints.cli.outcomes import Exit
+from app.entrypoints.cli.outcomes import told
 
 app = typer.Typer(
     name="crewline",
@@ -49,8 +50,13 @@ def _crewline(
 
 def main() -> None:
     """The console script."""
-    try:
+    _replace_closed_streams()
+    with told():
         app(args=with_wait_value(sys.argv[1:]))
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        sys.stderr.close()
-        raise SystemExit(int(Exit.DONE)) from None
+
+
+def _replace_closed_streams() -> None:
+    """Python has None for a stream that was closed, as by `>&-`: nothing is read or heard there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123

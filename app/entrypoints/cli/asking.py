@@ -64,18 +64,26 @@ def wait_seconds(text: str | None) -> float | None:
     return seconds
 
 
-def task_input(text: str, *, as_json: bool) -> str | dict[str, Any]:
+def idempotency_key(text: str | None) -> str | None:
+    """The key as a header can hold it; an empty one, as of an unset variable, protects nobody."""
+    if text is not None and not re.fullmatch("[ -~]*[!-~][ -~]*", text):
+        message = f"--idempotency-key: {text!r} must be printable ASCII characters, one at least"
+        raise CommandFailed(message, Exit.USAGE)
+    return text
+
+
+def task_input(text: str, *, as_json: bool, option: str = "--input-json") -> str | dict[str, Any]:
     """The input itself, from standard input (`-`) or a file (`@path`) where it says so."""
     given = _contents(text)
     if not as_json:
         return given
     try:
-        value = json.loads(given)
+        value = _json(option, given)
     except ValueError as error:
-        raise CommandFailed(f"--input-json: the input is not JSON: {error}", Exit.USAGE) from error
+        raise CommandFailed(f"{option}: the input is not JSON: {error}", Exit.USAGE) from error
     if not isinstance(value, dict):
         kind = "a list" if isinstance(value, list) else f"the value {given.strip()[:40]}"
-        message = f"--input-json: the input must be a JSON object, and this is {kind}"
+        message = f"{option}: the input must be a JSON object, and this is {kind}"
         raise CommandFailed(message, Exit.USAGE)
     return value
 
@@ -108,32 +116,44 @@ def pairs(option: str, given: list[str]) -> dict[str, str]:
 
 def parameters(given: list[str]) -> dict[str, Any]:
     """Parameters, each read as JSON where it is JSON, so that 3 is a number; else as text."""
-    return {name: _json_or_text(value) for name, value in pairs("--param", given).items()}
+    return _read("--param", given)
 
 
 def budget(given: list[str]) -> dict[str, Any]:
     """Limits, each a number; the gateway knows which there are."""
-    found = {name: _json_or_text(value) for name, value in pairs("--budget", given).items()}
+    found = _read("--budget", given)
     for name, value in found.items():
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise CommandFailed(f"--budget: {name}={value} must be a number", Exit.USAGE)
     return found
 
 
-def _json_or_text(value: str) -> Any:
+def _read(option: str, given: list[str]) -> dict[str, Any]:
+    return {name: _json_or_text(option, value) for name, value in pairs(option, given).items()}
+
+
+def _json_or_text(option: str, value: str) -> Any:
     try:
-        return json.loads(value, parse_constant=lambda _: value)
+        return _json(option, value, parse_constant=lambda _: value)
     except ValueError:
         return value
 
 
-def _contents(text: str) -> str:
-    if text == "-":
-        return sys.stdin.read()
-    if not text.startswith("@"):
-        return text
+def _json(option: str, text: str, **how: Any) -> Any:
     try:
+        return json.loads(text, **how)
+    except RecursionError as error:
+        raise CommandFailed(f"{option}: the JSON is nested too deeply", Exit.USAGE) from error
+
+
+def _contents(text: str) -> str:
+    if text != "-" and not text.startswith("@"):
+        return text
+    source = "standard input" if text == "-" else text[1:] or "a file without a name"
+    try:
+        if text == "-":
+            return sys.stdin.read()
         return Path(text[1:]).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise CommandFailed(f"cannot read {text[1:]}: {reason}", Exit.USAGE) from error
+        raise CommandFailed(f"cannot read {source}: {reason}", Exit.USAGE) from error

@@ -1,10 +1,12 @@
 """The gateway, as the command line reaches it: answers or one clear failure."""
 
+import json
 import ssl
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 # httpx loads its own command line where it finds one, which costs more than all the rest of it
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # "there is none"
@@ -26,12 +28,15 @@ class Gateway:
         if not self._url.startswith(("http://", "https://")):
             raise CommandFailed(f"{url!r} is not an http:// or https:// address", Exit.USAGE)
         trust = ssl.create_default_context() if self._url.startswith("https://") else False
-        self._client = httpx.Client(
-            base_url=self._url,
-            verify=trust,
-            timeout=httpx.Timeout(30, connect=5),
-            headers={"User-Agent": "crewline", "Accept": "application/json"},
-        )
+        try:
+            self._client = httpx.Client(
+                base_url=self._url,
+                verify=trust,
+                timeout=httpx.Timeout(30, connect=5),
+                headers={"User-Agent": "crewline", "Accept": "application/json"},
+            )
+        except (httpx.InvalidURL, ValueError, ImportError) as error:  # or a proxy's address
+            raise CommandFailed(f"{self._url}: {error}", Exit.USAGE) from error
 
     def get(
         self, path: str, query: Sequence[tuple[str, str]] = (), wait: float | None = None
@@ -47,8 +52,12 @@ class Gateway:
         self, path: str, body: Json, headers: Mapping[str, str], if_lost: str
     ) -> tuple[Json, httpx.Headers]:
         """What the gateway answers to a body; `if_lost` is the advice where it may have come."""
+        content = _encoded(body)
+        headers = {"Content-Type": "application/json", **headers}
         with self._answering(path, if_lost):
-            response = self._client.post(path, json=body, headers=headers, timeout=_patience(None))
+            response = self._client.post(
+                path, content=content, headers=headers, timeout=_patience(None)
+            )
         return self._object(response), response.headers
 
     @contextmanager
@@ -104,6 +113,24 @@ class Gateway:
         suffix = f" ({', '.join(about)})" if about else ""
         code = Exit.UNREACHABLE if status in _AWAY else Exit.REFUSED
         return CommandFailed(" ".join(f"{said}{suffix}".split()), code, problem.get("code"))
+
+
+def segment(text: str) -> str:
+    """A name or an id as it stands in a path, where dots alone would lead elsewhere."""
+    if not text.strip("."):
+        raise CommandFailed(f"{text!r} is no name and no id", Exit.USAGE)
+    return quote(text, safe="", errors="surrogateescape")
+
+
+def _encoded(body: Json) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        message = "some of the text is not Unicode: bytes that are not UTF-8, or half a character"
+        raise CommandFailed(message, Exit.USAGE) from error
+    except ValueError as error:
+        message = "some number is infinite, too large or NaN, which JSON has not"
+        raise CommandFailed(message, Exit.USAGE) from error
 
 
 def _prefer(wait: float | None) -> dict[str, str]:

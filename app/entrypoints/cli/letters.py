@@ -5,10 +5,9 @@ import getpass
 import sys
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from app.entrypoints.cli.asking import task_input
-from app.entrypoints.cli.connection import Gateway, Json
+from app.entrypoints.cli.connection import Gateway, Json, segment
 from app.entrypoints.cli.letters_shown import show_letter, show_letters, show_settled
 from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, leave
 from app.entrypoints.cli.progress import Progress
@@ -72,7 +71,8 @@ def redrive(url: str, letter_id: str, edit: str | None, *, as_json: bool) -> Non
     """Send one message again, or the contents of a file instead."""
     body: dict[str, Any] = {"by": _me()}
     if edit is not None:
-        body["value"] = task_input(edit if edit == "-" else f"@{edit}", as_json=True)
+        source = edit if edit == "-" else f"@{edit}"
+        body["value"] = task_input(source, as_json=True, option="--edit")
     with Progress("sending it again"):
         letter, _ = Gateway(url).post(f"{_path(letter_id)}/redrive", body, {}, _IF_LOST)
     _settled(letter, as_json=as_json)
@@ -133,7 +133,7 @@ def _write_value(letter: Json) -> None:
 
 
 def _path(letter_id: str) -> str:
-    return f"{_PATH}/{quote(letter_id, safe='')}"
+    return f"{_PATH}/{segment(letter_id)}"
 
 
 def _me() -> str:

@@ -1,9 +1,8 @@
 """List tasks, through as many pages as it takes, and agents."""
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
-from app.entrypoints.cli.connection import Gateway, Json
+from app.entrypoints.cli.connection import Gateway, Json, segment
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_agent, show_agents, show_json, show_tasks
 from app.entrypoints.cli.shown_fleet import show_workers
@@ -54,12 +53,12 @@ def workers(url: str, *, as_json: bool) -> None:
 def agents(url: str, name: str | None, *, as_json: bool) -> None:
     """Show the agents there are, or everything about one."""
     gateway = Gateway(url)
-    path = f"/v1/agents/{quote(name, safe='')}" if name else "/v1/agents"
+    path = "/v1/agents" if name is None else f"/v1/agents/{segment(name)}"
     with Progress("asking"):
         found, _ = gateway.get(path)
     if as_json:
         show_json(found)
-    elif name:
+    elif name is not None:
         show_agent(found)
     else:
         show_agents(found.get("items", []))

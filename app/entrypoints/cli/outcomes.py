@@ -1,9 +1,11 @@
 """How a command ends: its exit code, and the one line it says when it went wrong."""
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NoReturn
 
@@ -51,8 +53,9 @@ def stopping(state: object) -> Exit:
 
 
 def complain(message: str) -> None:
-    """Say it on standard error, in one line."""
-    sys.stderr.write(f"crewline: {' '.join(printable(message).split())}\n")
+    """Say it on standard error, in one line, if anybody can hear it."""
+    with suppress(OSError):
+        sys.stderr.write(f"crewline: {' '.join(printable(message).split())}\n")
 
 
 def printable(text: str) -> str:
@@ -65,6 +68,7 @@ def told(on_interrupt: Callable[[], str | None] = lambda: None) -> Iterator[None
     """Turn what goes wrong inside into one line and an exit code; never a stack trace."""
     try:
         yield
+        sys.stdout.flush()
     except CommandFailed as failure:
         for line in str(failure).splitlines():
             complain(line)
@@ -74,8 +78,33 @@ def told(on_interrupt: Callable[[], str | None] = lambda: None) -> Iterator[None
         if advice := on_interrupt():
             complain(advice)
         leave(Exit.INTERRUPTED)
+    except OSError as error:
+        leave(_unwritten(error, Exit.DONE))
 
 
 def leave(code: int) -> NoReturn:
     """End the process with this code, through every `finally` on the way."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        code = _unwritten(error, code)
     raise SystemExit(int(code))
+
+
+def _unwritten(error: OSError, code: int) -> int:
+    """The exit code where output cannot be written; any other error is raised again.
+
+    Whoever closed a pipe has read enough, as `head` does; a full disk is a failure.
+    """
+    if error.errno not in {errno.EPIPE, errno.ENOSPC}:
+        raise error
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # what is left would be tried again at the very end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if error.errno == errno.EPIPE:
+        return code
+    complain(f"cannot write: {error.strerror}")
+    return Exit.USAGE

@@ -118,7 +118,7 @@ def submit(
                 "budget": asking.budget(budget or []),
                 "id": task_id,
             },
-            idempotency_key=idempotency_key,
+            idempotency_key=asking.idempotency_key(idempotency_key),
         )
         outcome = tasks.Wanted.of(wait, output, as_json=as_json, waiting=output is not None)
         tasks.submit(url, asked, outcome, following=follow)

@@ -4,11 +4,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TextIO
-from urllib.parse import quote
 
 from app.entrypoints.cli.artifacts import save
 from app.entrypoints.cli.asking import TaskAsked, wait_seconds
-from app.entrypoints.cli.connection import Gateway, Json
+from app.entrypoints.cli.connection import Gateway, Json, segment
 from app.entrypoints.cli.events import EventWriter
 from app.entrypoints.cli.following import await_task, ended, follow
 from app.entrypoints.cli.outcomes import Exit, ending, leave, stopping, told
@@ -89,7 +88,7 @@ def cancel(url: str, task_id: str, reason: str | None, wanted: Wanted) -> NoRetu
 
 
 def _path(task_id: str) -> str:
-    return f"/v1/tasks/{quote(task_id, safe='')}"
+    return f"/v1/tasks/{segment(task_id)}"
 
 
 def _follow(gateway: Gateway, task_id: str, stream: TextIO, *, as_json: bool = False) -> None:
