@@ -3,13 +3,16 @@
 There is nothing to mount. SQLite is told that it may have no more pages than it has
 (`max_page_count`), and says `SQLITE_FULL`. PostgreSQL's sessions are told that no file may grow
 (`RLIMIT_FSIZE`): it ignores the signal, so that this works like a full disk, and says "could not
-extend file". Both keep what they have, and can be read.
+extend file". Its log of writes has room of its own: sessions leave writing it to the server, which
+has no limit, and do not wait for that as they do otherwise. Both keep what they have, and can be
+read.
 """
 
 import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,8 @@ from app.adapters.local.servers.postgres import PostgresServer
 FULL_DISK = "CHAOS_FULL_DISK"
 """Names a file: as long as it is there the disk is full. Each refused write adds a line."""
 _ALL = 1_073_741_823
+_TRANSACTION = 0.3
+"""Seconds in which those end that wait for the log of writes by themselves."""
 _REFUSALS = ("disk is full", "could not extend file")
 
 
@@ -38,9 +43,11 @@ class Disk:
     def fill(self) -> None:
         if isinstance(self.views, Path):
             _give_back_what_is_free(self.views)
+            self.flag.touch()
         else:
+            self.flag.touch()
+            time.sleep(_TRANSACTION)
             _limit_files(self.views, "0")
-        self.flag.touch()
 
     def free(self) -> int:
         """There is room again; how many writes were refused meanwhile."""
@@ -92,8 +99,10 @@ def install(flag: Path) -> None:
     from sqlalchemy import Connection, Engine, event  # noqa: PLC0415  only this process
     from sqlalchemy.engine import ExceptionContext  # noqa: PLC0415
 
-    def limit_pages(connection: Connection) -> None:
+    def mind_the_flag(connection: Connection) -> None:
         full = flag.exists()
+        if connection.dialect.name == "postgresql" and full:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         if connection.dialect.name == "sqlite" and connection.info.get(flag, False) != full:
             connection.info[flag] = full
             # as many as there are, for fewer are never allowed
@@ -108,5 +117,5 @@ def install(flag: Path) -> None:
                 refusals.write(f"{said.splitlines()[0]}\n")
 
     listen: Any = event.listen  # untyped
-    listen(Engine, "begin", limit_pages)
+    listen(Engine, "begin", mind_the_flag)
     listen(Engine, "handle_error", note)

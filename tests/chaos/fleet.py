@@ -203,7 +203,8 @@ class Fleet:
         for process in self.running.values():
             process.kill()  # first of all: what follows may be cut short
         for name in list(self.running):
-            await self.kill(name)
+            if name in self.running:  # it may have ended while another was waited for
+                await self.kill(name)
 
     def leftovers(self) -> list[int]:
         """Processes of the fleet's sessions that outlived it."""
