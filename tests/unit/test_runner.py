@@ -4,7 +4,7 @@ import sys
 import time
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from app.adapters.kafka.claims import Limits
 from app.adapters.kafka.commits import Commits, Partition
@@ -27,3 +27,12 @@ def test_whether_a_partition_is_still_ours_is_asked_when_the_machine_has_slept(
     monkeypatch.setattr(time, "clock_gettime", lambda _: woken)  # the monotonic clock stood still
     runner.dispatch()
     assert partition.doubted
+
+
+async def test_since_when_records_wait_is_told_whatever_time_a_producer_gave_them() -> None:
+    partition = Partition(NAME, PartitionOffsets(None, end=0), committed=None)
+    partitions = {NAME: partition}
+    runner = Runner(partitions, Commits(None, partitions), Limits())
+    partition.offsets.accept(0)
+    runner.add(ConsumerRecord(*NAME, 0, 2**62, 0, None, b"{}", None, 0, 2, ()), partition)
+    assert list(runner.oldest_waiting()) == [NAME.topic]

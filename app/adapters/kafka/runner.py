@@ -10,10 +10,11 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiokafka import TopicPartition
 
+from app.adapters.kafka.bodies import moment
 from app.adapters.kafka.buffer import Buffer
 from app.adapters.kafka.claims import (
     FIRST_COME,
@@ -129,9 +130,7 @@ class Runner:
             if not claim.partition.offsets.runs(record.offset):
                 known = oldest.get(record.topic, record.timestamp)
                 oldest[record.topic] = min(known, record.timestamp)
-        return {
-            topic: datetime.fromtimestamp(max(at, 0) / 1000, UTC) for topic, at in oldest.items()
-        }
+        return {topic: moment(max(at, 0)) for topic, at in oldest.items()}
 
     async def drain(self, grace: float) -> None:
         """Start nothing new, let what runs finish for `grace` seconds, cancel the rest."""
