@@ -104,6 +104,11 @@ def test_a_file_that_is_no_agent_is_refused_with_file_and_field(
     assert "\n" not in message
 
 
+def test_a_file_nested_without_end_is_refused(tmp_path: Path) -> None:
+    catalog = write(tmp_path, f"{MINIMAL}input_schema: {'[' * 3_000}{']' * 3_000}\n")
+    assert refusal(catalog) == f"{tmp_path / 'mine.yaml'}: is nested too deep"
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "no such folder" in refusal(FileCatalog([tmp_path / "nowhere"]))
 

@@ -5,6 +5,7 @@ CrewAI itself takes seconds to import, so nothing here imports it until a crew i
 
 import asyncio
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from jsonschema import Draft202012Validator, SchemaError
 
@@ -19,6 +20,7 @@ from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
+from app.domain.model.readable import words
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from app.ports.chat_model import ChatModels, Model, ModelFailed, UnknownModel
 from app.ports.tools import Tool
@@ -51,6 +53,8 @@ class CrewAIRuntime(AgentRuntime):
         if unknown := sorted(wanted - set(self._tools)):
             known = ", ".join(sorted(self._tools)) or "none"
             raise InvalidAgent(f"{spec.name} uses {', '.join(unknown)}; the tools are: {known}")
+        if section.factory:
+            _require_module(spec, section.factory)
         self._check_model(spec, section)
         try:
             Draft202012Validator.check_schema(spec.output_schema)
@@ -136,6 +140,16 @@ class CrewAIRuntime(AgentRuntime):
             tool_timeout=self._tool_timeout,
         )
         return await kick_off(plan, context)
+
+
+def _require_module(spec: AgentSpec, factory: str) -> None:
+    """Raise `InvalidAgent` where it is not to be found; it is not imported, as it loads CrewAI."""
+    try:
+        found, why = find_spec(factory.partition(":")[0]), "there is no such module"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the packages it is in are imported
+        found, why = None, words(error)
+    if found is None:
+        raise InvalidAgent(f"{spec.name}: runtimes.crewai.factory: {factory!r}: {why}")
 
 
 def _rendered(section: CrewSection, spec: AgentSpec, task: TaskInput) -> CrewSection:

@@ -68,7 +68,10 @@ def _agents_in(folder: Traversable) -> dict[AgentName, Agent]:
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         if not file.name.endswith((".yaml", ".yml")) or not file.is_file():
             continue
-        agent = _read(file)
+        try:
+            agent = _read(file)
+        except RecursionError as error:
+            raise InvalidAgent(f"{file}: is nested too deep") from error
         if agent.name in seen:
             raise InvalidAgent(f"{file}: name: {agent.name!r} is taken by {seen[agent.name]}")
         seen[agent.name] = file.name

@@ -71,9 +71,11 @@ class PythonRuntime(AgentRuntime):
 def _imported(spec: AgentSpec, where: str) -> AgentCallable:
     try:
         found = _attribute(where) if ":" in where else _entry_point(where)
-    except Exception as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InvalidAgent(f"{spec.name}: cannot import {where!r}: {why}") from error
+    except (Exception, SystemExit) as error:
+        why = " ".join(words(error).split())
+        raise InvalidAgent(
+            f"{spec.name}: runtimes.python.callable: cannot import {where!r}: {why}"
+        ) from error
     if not callable(found):
         raise InvalidAgent(f"{spec.name}: {where!r} is a {type(found).__name__}, not a callable")
     try:

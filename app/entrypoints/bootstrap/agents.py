@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from app.entrypoints.settings import Settings, choose_agents
 from app.ports.agent_runtime import AgentRuntime
 
 CREWAI = RuntimeName("crewai")
+_ALL = (RuntimeName("rules"), RuntimeName("python"), CREWAI)
 _log = structlog.get_logger(__name__)
 
 
@@ -39,6 +41,7 @@ def runtimes_of(
     }
     for agent in served:
         for name in agent.spec.runtimes:
+            _require_known(agent, name)
             if name in runtimes:
                 runtimes[name].check(agent.spec)
         if not runtimes.keys() & agent.spec.runtimes.keys() and worker.agents:
@@ -91,7 +94,14 @@ def _runtime(
         return isolated(PythonRuntime(), settings, served)
     if name == CREWAI:
         return _crewai(settings, served, limits)
-    raise InvalidAgent(f"there is no runtime {name!r}; there are rules, python and crewai")
+    raise InvalidAgent(f"there is no runtime {name!r}; there are {_listed(_ALL)}")
+
+
+def _require_known(agent: Agent, name: RuntimeName) -> None:
+    if name not in _ALL:
+        close = get_close_matches(name, _ALL, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {_listed(_ALL)}"
+        raise InvalidAgent(f"{agent.name}: runtimes.{name}: no such runtime; {hint}")
 
 
 def _crewai(settings: Settings, served: Sequence[Agent], limits: Limits) -> AgentRuntime:
