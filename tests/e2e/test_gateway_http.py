@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.entrypoints.gateway import protocol
 from tests.builders import completed, progressed, started, submitted, task_id
 from tests.gateway_under_test import Gateway, until
 
@@ -93,6 +94,37 @@ async def test_whatever_is_sent_gets_a_problem_document(
     assert len(problem["trace_id"]) == 32
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{url}/health")).status_code == 200
+
+
+async def test_a_head_that_does_not_come_holds_no_connection(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_HEAD_SECONDS", 0.3)
+    status, headers, body = await send(url, b"GET /health HTTP/1.1\r\nHost: x")
+    assert (status, headers["connection"]) == (408, "close")
+    assert json.loads(body)["code"] == "request-timeout"
+    silent, _ = await asyncio.open_connection(*url.removeprefix("http://").split(":"))
+    async with asyncio.timeout(5):
+        assert await silent.read() == b""
+
+
+async def test_a_head_in_time_has_all_the_time_for_its_answer(
+    gateway: Gateway, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_HEAD_SECONDS", 0.3)
+    await gateway.happen(submitted(), started())
+    async with httpx.AsyncClient(base_url=url) as client:
+        for _ in range(2):
+            answer = await client.get(f"/v1/tasks/{task_id()}", headers={"Prefer": "wait=1"})
+            assert (answer.status_code, answer.json()["state"]) == (200, "working")
+
+
+async def test_spaces_around_a_position_are_not_part_of_it(gateway: Gateway, url: str) -> None:
+    await gateway.happen(submitted(), started(), completed())
+    path = f"GET /v1/tasks/{task_id()}/events HTTP/1.1\r\nHost: x\r\n".encode()
+    for given in (b"Last-Event-ID:  1.1 \r\n\r\n", b"Last-Event-ID: \r\n\r\n"):
+        status, _, _ = await send(url, path + b"Accept: application/json\r\n" + given)
+        assert status == 200
 
 
 async def test_a_large_body_gets_an_answer_and_no_reset(url: str) -> None:

@@ -94,6 +94,7 @@ async def test_a_task_nobody_knows_cannot_be_canceled(client: httpx.AsyncClient,
     [
         (b"{", "application/json", 400, "the body is not JSON"),
         (b"{}", "text/plain", 415, "send `Content-Type: application/json`"),
+        (b'{"reason": "\\ud800"}', "application/json", 400, "the body is not JSON"),
         (b"[]", "application/json", 422, "must be a JSON object"),
         (b'{"reason": 3}', "application/json", 422, "/reason: "),
         (b'{"raeson": "a"}', "application/json", 422, "did you mean 'reason'?"),

@@ -11,7 +11,7 @@ from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Task
 from app.ports.status_store import Page, StoreUnavailable, TaskFilter
-from tests.builders import TRACEPARENT
+from tests.builders import TRACEPARENT, task_id
 from tests.gateway_under_test import Gateway
 
 JSON = {"Content-Type": "application/json"}
@@ -157,7 +157,13 @@ async def test_a_body_of_another_type_is_refused(
 
 
 @pytest.mark.parametrize(
-    "media_type", ["application/json; charset=UTF-8", "Application/JSON", "application/vnd.x+json"]
+    "media_type",
+    [
+        "application/json; charset=UTF-8",
+        "Application/JSON",
+        "application/vnd.x+json",
+        'application/json; x=y; charset="utf-8"; z',
+    ],
 )
 async def test_json_has_more_than_one_spelling(client: httpx.AsyncClient, media_type: str) -> None:
     headers = {"Content-Type": media_type}
@@ -175,6 +181,7 @@ async def test_json_has_more_than_one_spelling(client: httpx.AsyncClient, media_
         ("application/*", 200),
         ("text/html, */*;q=0.1", 200),
         ("", 200),
+        (", ,", 200),
     ],
 )
 async def test_an_answer_is_given_in_a_type_the_client_takes(
@@ -222,7 +229,10 @@ async def test_two_different_keys_are_refused(client: httpx.AsyncClient) -> None
         ("label=x", "label", "must be `key:value`"),
         ("cursor=x", "cursor", "not one that"),
         ("cursor=%00%ff", "cursor", "not one that"),
-        ("agent=A", "agent", "pattern"),
+        ("agent=A", "agent", "lower-case letters"),
+        ("label=a:1&label=a:2", "label", "'a' cannot have two values"),
+        ("state=working&state=failed", "state", "more than once"),
+        ("limit=1&limit=1", "limit", "more than once"),
         ("context_id=", "context_id", "1 character"),
     ],
 )
@@ -234,6 +244,22 @@ async def test_a_query_that_does_not_fit_names_its_parameter(
     first = answer.json()["errors"][0]
     assert first["parameter"] == parameter
     assert said in first["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"/v1/tasks/{task_id()}", "/v1/agents", "/v1/agents/x", "/v1/workers", "/v1/dead-letters/x"],
+)
+async def test_a_query_where_none_is_read_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"{path}?wait=5")
+    assert problem(answer, 422, "invalid") == "wait: is not known; there are none here"
+    submitted = await client.post("/v1/tasks?wait=5", json={"agent": "business-analyst"})
+    assert problem(submitted, 422, "invalid").startswith("wait:")
+
+
+async def test_probes_may_be_asked_with_anything(client: httpx.AsyncClient) -> None:
+    for path in ("/livez", "/readyz", "/metrics", "/openapi.json"):
+        assert (await client.get(f"{path}?t=1")).status_code == 200
 
 
 async def test_too_large_a_body_is_refused_by_its_own_size(client: httpx.AsyncClient) -> None:

@@ -118,6 +118,9 @@ async def test_a_question_to_a_person_ends_the_wait_but_is_no_end(
         ("respond-async, wait=0", "wait=0"),
         ('WAIT = "0"; foo=bar', "wait=0"),
         ("wait=0, wait=50", "wait=0"),
+        ('other="a, wait=0"', None),
+        ('wait="0', None),
+        ("wait=" + "0" * 500, "wait=0"),
     ],
 )
 async def test_a_preference_that_cannot_be_read_is_ignored(

@@ -1,6 +1,6 @@
 """Builds the gateway: HTTP in, command out."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -12,6 +12,7 @@ from app.entrypoints.gateway.last_resort import LastResort
 from app.entrypoints.gateway.metrics import GatewayMetrics, Metered
 from app.entrypoints.gateway.openapi import DESCRIPTION, completed
 from app.entrypoints.gateway.problem_handlers import answer_with_problems
+from app.entrypoints.gateway.query import unambiguous
 from app.entrypoints.gateway.routes.agents import add_agent_routes
 from app.entrypoints.gateway.routes.cancel import add_cancel_route
 from app.entrypoints.gateway.routes.contract import add_contract_routes
@@ -45,6 +46,7 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
         description=DESCRIPTION,
         version=services.version,
         redirect_slashes=False,
+        dependencies=[Depends(unambiguous)],
         middleware=[
             *_cors(services.cors_origins),
             Middleware(LastResort, services=services, draining=draining),

@@ -14,7 +14,7 @@ EVENT_STREAM = "text/event-stream"
 def chosen(request: Request, offered: Sequence[str] = (JSON,)) -> str:
     """The offered type the client likes best, our order breaking ties; else a 406 `Problem`."""
     accept = ",".join(request.headers.getlist("accept"))
-    if not accept.strip() or accept == "*/*":
+    if not accept.strip(", ") or accept == "*/*":
         return offered[0]
     ranges = [_range(part) for part in accept.split(",") if part.strip()]
     best = max(offered, key=lambda offer: _quality(offer, ranges))

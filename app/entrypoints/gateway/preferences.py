@@ -4,7 +4,8 @@ import re
 
 from starlette.requests import Request
 
-_WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
+_PREFERENCE = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,"])+')
+_WAIT = re.compile(r'\s*wait\s*=\s*("?)([0-9]+)\1\s*(?:;.*)?', re.IGNORECASE)
 
 
 def preferred_wait(request: Request, longest: float) -> float | None:
@@ -14,9 +15,9 @@ def preferred_wait(request: Request, longest: float) -> float | None:
     the first counts.
     """
     for header in request.headers.getlist("prefer"):
-        for preference in header.split(","):
+        for preference in _PREFERENCE.findall(header):
             if match := _WAIT.fullmatch(preference):
-                return min(float(match[1]), longest)
+                return min(float(match[2]), longest)
     return None
 
 

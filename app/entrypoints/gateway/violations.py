@@ -14,8 +14,11 @@ _OF_KIND = {
     "dict_type": "must be an object",
     "uuid_parsing": "must be a UUID",
 }
+_NAME = "must be 1 to 63 lower-case letters, digits and _ or -, beginning with a letter"
 _KNOWN_INSIDE = {"budget": tuple(StrictBudget.model_fields)}
 IN_WORDS = {
+    "agent": _NAME,
+    "runtime": _NAME,
     "input": "must be a text or an object",
     "id": "must be a UUID, such as 0192f0c1-7b2a-7c3d-8e4f-5a6b7c8d9e0f",
     "labels": "must be at most 32 pairs of a name (1 to 63 letters, digits and . _ / -, beginning "
@@ -59,7 +62,7 @@ def _detail(error: Mapping[str, Any], place: tuple[str, ...], known: Iterable[st
     kind = error["type"]
     if kind == "extra_forbidden":
         inside = _KNOWN_INSIDE.get(place[0], known) if len(place) > 1 else known
-        return _unknown(place[-1], list(inside))
+        return unknown(place[-1], list(inside))
     if kind != "missing" and place and place[0] in IN_WORDS:
         return IN_WORDS[place[0]]
     if kind in _OF_KIND:
@@ -68,7 +71,10 @@ def _detail(error: Mapping[str, Any], place: tuple[str, ...], known: Iterable[st
     return (message[:1].lower() + message[1:]).replace("should ", "must ", 1)
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def unknown(name: str, known: list[str]) -> str:
+    """What to say of a name that is none of those known."""
+    if not known:
+        return "is not known; there are none here"
     near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     if near:
         return f"is not known; did you mean {near[0]!r}?"

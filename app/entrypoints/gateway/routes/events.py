@@ -72,7 +72,7 @@ def add_event_routes(
 
 def _after(request: Request, query: EventQuery) -> Position:
     """A client that reconnects repeats its URL, so the header is the newer one."""
-    if last := request.headers.get("last-event-id"):
+    if last := request.headers.get("last-event-id", "").strip():
         if after := position(last):
             return after
         raise invalid([Violation(header="Last-Event-ID", detail=IN_WORDS["after"])])

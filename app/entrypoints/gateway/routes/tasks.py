@@ -40,7 +40,13 @@ class TaskQuery(BaseModel):
     cursor: str | None = Field(None, description="`next_cursor` of the page before.")
 
     def wanted(self) -> TaskFilter:
-        labels = dict(label.split(":", 1) for label in self.label)
+        """Raise a 422 `Problem` for a label that is to have two values, which no task can meet."""
+        labels: dict[str, str] = {}
+        for label in self.label:
+            name, _, value = label.partition(":")
+            if labels.setdefault(name, value) != value:
+                detail = f"{name!r} cannot have two values; no task would fit"
+                raise invalid([Violation(parameter="label", detail=detail)])
         return TaskFilter(self.state, self.agent, self.context_id, labels)
 
 
