@@ -17,6 +17,8 @@ class Broker:
 
     def __init__(self) -> None:
         self.committed: dict[TopicPartition, tuple[int, str]] = {}
+        self.assigned = {NAME}
+        self.reads_from: dict[TopicPartition, int] = {}
         self._coordinator = SimpleNamespace(generation=1)
 
     def joins(self, generation: int) -> None:
@@ -31,7 +33,12 @@ class Broker:
     async def end_offsets(self, names: Collection[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(names, 100)
 
-    def seek(self, name: TopicPartition, offset: int) -> None: ...
+    def assignment(self) -> set[TopicPartition]:
+        return self.assigned
+
+    def seek(self, name: TopicPartition, offset: int) -> None:
+        assert name in self.assigned
+        self.reads_from[name] = offset
 
 
 class Worker:
@@ -61,7 +68,7 @@ class Worker:
 
 async def test_who_was_left_out_does_not_commit_before_it_is_settled_what_is_his() -> None:
     broker = Broker()
-    broker.committed[NAME] = Snapshot(0, 0).position, ""
+    broker.committed[NAME] = 0, ""
     worker = Worker(broker)
     await worker.work()
     others = Snapshot(50, 60, done=2)
@@ -83,3 +90,26 @@ async def test_what_came_back_is_committed_when_that_is_settled() -> None:
     await worker.assignment.on_partitions_assigned([NAME])
     assert await worker.commits.flush()
     assert broker.committed[NAME][0] == 1
+
+
+async def test_reading_begins_where_the_group_was() -> None:
+    broker = Broker()
+    broker.committed[NAME] = 50, ""
+    await Worker(broker).assignment.on_partitions_assigned([NAME])
+    assert broker.reads_from == {NAME: 50}
+
+
+async def test_a_topic_that_comes_in_between_takes_nothing_away() -> None:
+    broker = Broker()
+    broker.committed[NAME] = 0, ""
+    worker = Worker(broker)
+    await worker.work()
+    ours = worker.partitions[NAME]
+    broker.joins(2)
+    broker.assigned = set()  # aiokafka forgets what we have as soon as there is a new topic
+    await worker.assignment.on_partitions_assigned([NAME])
+    broker.joins(3)
+    broker.assigned = {NAME}
+    await worker.assignment.on_partitions_assigned([NAME])
+    assert worker.partitions[NAME] is ours
+    assert broker.reads_from == {NAME: 10}

@@ -78,11 +78,11 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
                     # somebody else went on with it while we were out of the group
                     await self._let_go(name, finish=finish)
                     partition = None
-                if partition:
-                    if partition.offsets.next is not None:
-                        self._consumer.seek(name, partition.offsets.next)
-                else:
-                    self._partitions[name] = self._begin(name, commit, ends[name])
+                if partition is None:
+                    partition = self._partitions[name] = self._begin(name, commit, ends[name])
+                following = partition.offsets.next
+                if following is not None and name in self._consumer.assignment():
+                    self._consumer.seek(name, following)
             self._commits.settled_in = generation
         if self._ownership:
             self._ownership.taken_over()
