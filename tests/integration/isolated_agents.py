@@ -94,3 +94,14 @@ async def return_half_a_character(given: TaskInput, context: RunContext) -> str:
 
 async def report_half_a_character(given: TaskInput, context: RunContext) -> None:
     await context.report("half \ud83d")
+
+
+async def leave_a_process_behind(given: TaskInput, context: RunContext) -> int:
+    started = await asyncio.create_subprocess_exec("sleep", "600")
+    return started.pid
+
+
+async def wait_with_a_process(given: TaskInput, context: RunContext) -> None:
+    started = await asyncio.create_subprocess_exec("sleep", "600")
+    await context.report(f"{started.pid}")
+    await asyncio.Event().wait()

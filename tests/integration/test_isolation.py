@@ -221,6 +221,18 @@ async def test_when_the_server_of_children_is_killed_they_die_and_others_come(
     assert (await runtime.run(others("count_words"), task(), context)).output == {"words": 2}
 
 
+async def test_what_a_run_has_started_ends_with_it(
+    runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    left = await runtime.run(mine("leave_a_process_behind"), task(), context)
+    await until(lambda: not alive(int(str(left.output))))
+    running = asyncio.create_task(runtime.run(mine("wait_with_a_process"), task(), context))
+    await until(lambda: bool(context.reports), within=20)
+    running.cancel()
+    await asyncio.wait({running}, timeout=20)
+    await until(lambda: not alive(int(context.reports[0][0])))
+
+
 WORKER = """
 import asyncio
 from tests.integration.test_isolation import *
@@ -230,14 +242,15 @@ class Said(RecordingContext):
         print(message, flush=True)
 
 runtime = IsolatedRuntime(PythonRuntime(), python_runtime, Children([AGENTS]))
-asyncio.run(runtime.run(mine("heed_nothing"), task(), Said()))
+asyncio.run(runtime.run(mine(sys.argv[1]), task(), Said()))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills what holds its interpreter")
-async def test_no_run_outlives_its_worker() -> None:
+@pytest.mark.parametrize("name", ["heed_nothing", "wait_with_a_process"])
+async def test_no_run_outlives_its_worker(name: str) -> None:
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WORKER, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", WORKER, name, stdout=asyncio.subprocess.PIPE
     )
     assert worker.stdout is not None
     try:

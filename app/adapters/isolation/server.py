@@ -1,8 +1,8 @@
 """Forks a child for each run from a process that has imported what runs need.
 
 Run as `python -m app.adapters.isolation.server FD`. It has one thread, for a fork keeps no other.
-It ends when its worker does, whatever ended that, and the system then kills its children: so no run
-outlives its worker.
+It ends when its worker does, whatever ended that, and kills its children, as the system does when
+it is killed itself: so no run outlives its worker. What a run has started ends with that run.
 """
 
 import ctypes
@@ -50,6 +50,7 @@ def _serve(control: socket.socket) -> None:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    alive: set[int] = set()
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
@@ -57,33 +58,44 @@ def _serve(control: socket.socket) -> None:
             ready = {key.fileobj for key, _ in selector.select()}
             if woken in ready:
                 os.read(woken, 4_096)
-                _tell_who_ended(control)
+                _tell_who_ended(control, alive)
             if control in ready:
                 wanted, descriptors, _, _ = socket.recv_fds(control, 1, 1)
                 if not wanted:
+                    for pid in alive:
+                        _kill_with_what_it_started(pid)
                     return
                 mine = os.getpid()
                 if (pid := os.fork()) == 0:
                     selector.close()
                     _become_child(mine, socket.socket(fileno=descriptors[0]), control, woken, wake)
+                alive.add(pid)
                 os.close(descriptors[0])
                 control.sendall(packed({"born": pid}))
 
 
-def _tell_who_ended(control: socket.socket) -> None:
+def _tell_who_ended(control: socket.socket, alive: set[int]) -> None:
     with suppress(ChildProcessError):
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            alive.discard(pid)
+            _kill_with_what_it_started(pid)
             code = os.waitstatus_to_exitcode(status)
             control.sendall(packed({"ended": pid, "code": code}))
+
+
+def _kill_with_what_it_started(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # it is gone, and so are they
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _become_child(
     server: int, sock: socket.socket, control: socket.socket, woken: int, wake: int
 ) -> None:
     try:
+        os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
