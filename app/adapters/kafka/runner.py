@@ -144,14 +144,18 @@ class Runner:
         """Stop all that runs; it stays in the queue."""
         self._stop()
         for patience in _UNTIL_CANCELED:
-            ours = {task for partition in self._partitions.values() for task in partition.running}
-            rest = ours | self._finishing
+            rest = self._at_work()
             if not rest:
                 return
             for task in rest:
                 task.cancel()
             await asyncio.wait(rest, timeout=patience)
-        _log.error("some handlers do not stop; their records stay in the queue")
+        if self._at_work():
+            _log.error("some handlers do not stop; their records stay in the queue")
+
+    def _at_work(self) -> set["asyncio.Task[None]"]:
+        ours = {task for partition in self._partitions.values() for task in partition.running}
+        return ours | self._finishing
 
     def _stop(self) -> None:
         self._stopping = True
