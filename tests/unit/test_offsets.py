@@ -100,6 +100,26 @@ def test_only_what_a_former_owner_reached_is_suspected_of_having_run() -> None:
     assert not idle.may_have_run(110)  # was not there yet
 
 
+def test_where_runs_have_no_room_in_a_commit_it_still_says_what_is_done() -> None:
+    offsets, chance = PartitionOffsets(None, end=0), random.Random(1)
+    done = {offset for offset in range(4_000) if chance.random() < 0.5}
+    for offset in range(4_000):
+        offsets.accept(offset)
+        offsets.start(offset)
+    for offset in range(4_000):
+        if offset in done:
+            offsets.complete(offset)
+        else:
+            offsets.end(offset, failed=True, not_before=1_800_000_000 + chance.randrange(30))
+    committed = offsets.commit()
+    assert committed is not None
+    assert len(committed[1]) <= MAX_METADATA
+    restored = Snapshot.decode(*committed)
+    assert {offset for offset in range(4_000) if restored.is_done(offset)} == done
+    assert restored.seen == 4_000
+    assert offsets.blocked
+
+
 def test_a_partition_takes_no_more_before_its_metadata_overflows() -> None:
     offsets = PartitionOffsets(None, end=0)
     chance = random.Random(5)

@@ -9,7 +9,7 @@ import base64
 import logging
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 MAX_METADATA = 4_000
@@ -190,6 +190,8 @@ class PartitionOffsets:
         )
         metadata = snapshot.encode()
         self._metadata_size = len(metadata)
+        if len(metadata) > MAX_METADATA:  # rather forget attempts than what is done
+            metadata = replace(snapshot, running={}).encode()
         return position, metadata if len(metadata) <= MAX_METADATA else ""
 
     def _position(self) -> int:
