@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka.helpers import create_ssl_context
 
 from app.adapters.kafka.header_names import read_any_header_name
+from app.adapters.kafka.lost_connections import outlive_lost_connections
 from app.adapters.kafka.oauth import ClientCredentials, ClientCredentialsProvider
 
 Settings = dict[str, Any]
@@ -44,6 +45,11 @@ class KafkaConnection:
     max_poll_interval: float = 300.0
     """Seconds after which a member that does not poll leaves its group."""
 
+    def __post_init__(self) -> None:
+        """Put right what would stop the library's clients."""
+        outlive_lost_connections()
+        read_any_header_name()
+
     def producer_settings(self) -> Settings:
         """A producer that loses nothing and sends at once.
 
@@ -62,7 +68,6 @@ class KafkaConnection:
 
     def consumer_settings(self) -> Settings:
         """A consumer that starts at the beginning and commits nothing by itself."""
-        read_any_header_name()
         return {
             **self._common(),
             "enable_auto_commit": False,
