@@ -4,12 +4,14 @@ import asyncio
 import gc
 import weakref
 
+import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from app.adapters.kafka.claims import Claim, Limits
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.offsets import PartitionOffsets
 from app.adapters.kafka.runner import Runner
+from app.domain.model.commands import CancelTask, Earlier
 from app.domain.use_cases.cancellations import Cancellations
 from app.ports.task_queue import Again
 from tests.builders import at, canceling, task_id
@@ -41,6 +43,20 @@ def test_who_waits_in_a_later_life_of_a_task_does_not_hear_of_the_former_one() -
     assert not later.is_set()
     cancellations.note(canceling(after=3))
     assert later.is_set()
+
+
+@pytest.mark.parametrize("before", [[], [canceling(after=1)]])
+def test_a_cancel_of_a_former_life_that_is_heard_late_stops_nothing(
+    before: list[CancelTask],
+) -> None:
+    cancellations = Cancellations()
+    for cancel in before:
+        cancellations.note(cancel)
+    redriven = cancellations.awaited(task_id(), Earlier(attempts=1, redrives=1, redriven_at=at(2)))
+    cancellations.note(canceling(after=1))
+    assert not redriven.is_set()
+    cancellations.note(canceling(after=3))
+    assert redriven.is_set()
 
 
 async def test_a_task_that_waits_for_its_next_run_and_is_lost_leaves_nothing_behind() -> None:

@@ -12,12 +12,18 @@ from app.domain.model.ids import TaskId
 _REMEMBERED = 100_000
 
 
+class _Awaited(asyncio.Event):
+    def __init__(self, redriven_at: datetime | None) -> None:
+        super().__init__()
+        self.redriven_at = redriven_at
+
+
 class Cancellations:
     """Kept for tasks that are still queued, or whose worker died; the newest are remembered."""
 
     def __init__(self) -> None:
         self._asked: OrderedDict[TaskId, CancelTask] = OrderedDict()
-        self._awaited: WeakValueDictionary[TaskId, asyncio.Event] = WeakValueDictionary()
+        self._awaited: WeakValueDictionary[TaskId, _Awaited] = WeakValueDictionary()
         """For as long as somebody waits."""
         self.tell: Callable[[TaskId], None] | None = None
         """Called with each task somebody wants stopped, for whoever else holds tasks."""
@@ -29,7 +35,8 @@ class Cancellations:
             self._asked[cancel.task_id] = cancel
         if len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
-        if awaited := self._awaited.get(cancel.task_id):
+        awaited = self._awaited.get(cancel.task_id)
+        if awaited is not None and not _outlived(cancel, awaited.redriven_at):
             awaited.set()
         if self.tell:
             self.tell(cancel.task_id)
@@ -49,7 +56,7 @@ class Cancellations:
             self.outlived(task_id, earlier.redriven_at)
         event = self._awaited.get(task_id)
         if event is None:
-            self._awaited[task_id] = event = asyncio.Event()
+            self._awaited[task_id] = event = _Awaited(earlier.redriven_at)
             if task_id in self._asked:
                 event.set()
         return event
