@@ -7,6 +7,7 @@ import pytest
 from app.adapters.kafka.backlogs import KafkaBacklogs, depth_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.offsets import Snapshot
+from app.adapters.kafka.provisioning import apply, plan
 from app.adapters.kafka.topics import Topics
 from app.ports.backlogs import Backlogs, Depth
 from app.ports.event_log import LogUnavailable
@@ -29,6 +30,14 @@ class TestKafkaBacklogs(BacklogsContract):
         group = f"{topics.prefix}.workers"
         async with KafkaBacklogs(tasks_on_kafka.connection, topics, group) as backlogs:
             yield backlogs
+
+    async def test_many_agents_are_looked_at_in_time(
+        self, tasks_on_kafka: OnKafka, backlogs: Backlogs
+    ) -> None:
+        connection, topics = tasks_on_kafka.connection, tasks_on_kafka.topics
+        agents = [(f"agent-{number}", ["rules", "crewai"]) for number in range(20)]
+        await apply(connection, await plan(connection, topics, agents))
+        assert {name for name, _ in agents} <= (await backlogs.look()).keys()
 
 
 async def test_a_broker_that_is_away_is_said() -> None:

@@ -54,7 +54,7 @@ class KafkaBacklogs(Backlogs):
 
     async def _look(self) -> Mapping[AgentName, Depth]:
         admin, consumer = await self._connected()
-        await self._find_topics(admin)
+        await self._find_topics(admin, consumer)
         names = list(self._partitions)
         if not names:
             return {}
@@ -71,7 +71,7 @@ class KafkaBacklogs(Backlogs):
             for agent, depths in found.items()
         }
 
-    async def _find_topics(self, admin: AIOKafkaAdminClient) -> None:
+    async def _find_topics(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         now = asyncio.get_running_loop().time()
         if self._partitions_at is not None and now - self._partitions_at < _NEW_TOPICS_AFTER:
             return
@@ -81,12 +81,16 @@ class KafkaBacklogs(Backlogs):
             if (known := self._topics.read_command_topic(name))
         }
         described = await admin.describe_topics(list(names)) if names else []
-        self._partitions = {
+        found = {
             TopicPartition(topic["topic"], each["partition"]): names[topic["topic"]]
             for topic in described
             for each in topic["partitions"]
         }
-        self._partitions_at = now
+        if found.keys() - self._partitions.keys():
+            # it reads none of them, but learns who leads them at once; else it asks topic by topic
+            consumer.assign(list(found))
+            consumer.pause(*found)
+        self._partitions, self._partitions_at = found, now
 
     async def _connected(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         if self._clients is None:
@@ -99,6 +103,7 @@ class KafkaBacklogs(Backlogs):
 
     async def _close(self) -> None:
         clients, self._clients, self._partitions_at = self._clients, None, None
+        self._partitions = {}
         if clients:
             admin, consumer = clients
             await consumer.stop()
