@@ -2,16 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from app.adapters.kafka.commits import Partition
 from app.adapters.kafka.offsets import UNTRIED, Tries
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
+Records: TypeAlias = Mapping[TopicPartition, list[Record]]
+"""What a consumer has read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections import defaultdict
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.adapters.kafka.assignment import Assignment, ReadCommits
-from app.adapters.kafka.claims import FIRST_COME, Claim, Handler, Hold, Limits, Precedence
+from app.adapters.kafka.claims import FIRST_COME, Claim, Handler, Hold, Limits, Precedence, Records
 from app.adapters.kafka.commits import Commits, Partition
-from app.adapters.kafka.reader import Batches, Reader
+from app.adapters.kafka.reader import Reader
 from app.adapters.kafka.runner import Runner
 from app.domain.model.fleet import Share
 from app.ports.task_queue import Ownership
@@ -112,7 +112,7 @@ class Engine:
             await self._reader.poll(self._runner.room, self._runner.has_room, self._take)
             self._runner.dispatch()
 
-    async def _take(self, records: Batches) -> None:
+    async def _take(self, records: Records) -> None:
         for name, batch in records.items():
             partition = self._partitions.get(name)
             if partition is None:

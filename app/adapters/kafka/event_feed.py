@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager, suppress
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from app.adapters.kafka.claims import Records
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection, Settings
 from app.adapters.kafka.dead_letters import read_lying
-from app.adapters.kafka.positions import Records, began_anew, ends_of
+from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
 from app.ports.event_log import (
     Batch,

@@ -1,15 +1,11 @@
 """Where partitions end, on brokers that say so and on the one that does not."""
 
 import asyncio
-from collections.abc import Collection, Mapping
-from typing import TypeAlias
+from collections.abc import Collection
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from app.adapters.kafka.connection import KafkaConnection
-
-Records: TypeAlias = Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
-"""What a consumer has read."""
 
 _PATIENCE = 10.0
 

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.assignment import Assignment
-from app.adapters.kafka.claims import Record, Room
+from app.adapters.kafka.claims import Records, Room
 from app.adapters.kafka.commits import Partition
 
 _POLL_SECONDS = 0.2
@@ -18,8 +18,6 @@ _LOOK_FOR_URGENT = 0.05
 _AFTER_A_POLL_ERROR = 0.5
 _NO_PARTITION = TopicPartition("none", 0)
 _log = logging.getLogger(__name__)
-
-Batches = Mapping[TopicPartition, list[Record]]
 
 
 class Reader:
@@ -42,7 +40,7 @@ class Reader:
         self._polled_at = -math.inf
 
     async def poll(
-        self, room: Room, there_is_room: asyncio.Event, take: Callable[[Batches], Awaitable[None]]
+        self, room: Room, there_is_room: asyncio.Event, take: Callable[[Records], Awaitable[None]]
     ) -> None:
         """Read what there is room for and hand it to `take`; with no room, wait for some a while.
 
@@ -88,8 +86,8 @@ class Reader:
 
     async def _fetch(
         self, wanted: list[TopicPartition], room: Room, there_is_room: asyncio.Event
-    ) -> Batches:
-        records: Batches
+    ) -> Records:
+        records: Records
         if wanted and room.others > 0:  # named, so that what was fetched of the paused ones is kept
             records = await self._consumer.getmany(
                 *wanted, timeout_ms=int(_POLL_SECONDS * 1000), max_records=room.others

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from app.adapters.kafka.claims import Records
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.positions import Records, began_anew, ends_of
+from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
 from app.domain.model.events import ResultEvent
 from app.domain.model.ids import TaskId

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from app.adapters.kafka.claims import Records
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.positions import Records, began_anew, ends_of
+from app.adapters.kafka.positions import began_anew, ends_of
 
 _POLL_SECONDS = 0.5
 _AFTER_AN_ERROR = 1.0
