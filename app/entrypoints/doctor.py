@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import typer
 
+from app.domain.model.agents import AgentCatalog
 from app.domain.model.errors import PlatformError, Unavailable
 from app.entrypoints.bootstrap.agents import (
     CREWAI,
@@ -51,21 +52,22 @@ def run(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    findings = [finding async for finding in _broker(settings)]
+    catalog, agents = _agents(settings)
+    findings = [finding async for finding in _broker(settings, catalog)]
     findings.append(await _store(settings))
     findings.append(await _limits(settings))
-    findings.extend(_agents(settings))
+    findings.append(agents)
     findings.extend(_model(settings))
     present = [name for name, is_set in provider_variables(os.environ).items() if is_set]
     findings.append(Finding("keys", ok=True, detail=f"set: {', '.join(present) or 'none'}"))
     return findings
 
 
-async def _broker(settings: Settings) -> AsyncIterator[Finding]:
+async def _broker(settings: Settings, catalog: AgentCatalog) -> AsyncIterator[Finding]:
     servers = settings.kafka.bootstrap_servers
     broker = broker_of(settings)
     try:
-        changes = await broker.provision(catalog_of(settings), apply=False)
+        changes = await broker.provision(catalog, apply=False)
     except PlatformError as error:
         yield Finding(
             "broker",
@@ -114,13 +116,14 @@ async def _limits(settings: Settings) -> Finding:
     return Finding("limits", ok=True, detail=f"counted {where}")
 
 
-def _agents(settings: Settings) -> Iterator[Finding]:
+def _agents(settings: Settings) -> tuple[AgentCatalog, Finding]:
+    """Those there are; none where a file is broken, so that the rest can be asked all the same."""
     try:
-        names = ", ".join(agent.name for agent in catalog_of(settings))
+        catalog = catalog_of(settings)
     except PlatformError as error:
-        yield Finding("agents", ok=False, detail=error.message, advice="mend or remove the file")
-    else:
-        yield Finding("agents", ok=True, detail=names)
+        advice = "mend or remove the file"
+        return AgentCatalog(()), Finding("agents", ok=False, detail=error.message, advice=advice)
+    return catalog, Finding("agents", ok=True, detail=", ".join(each.name for each in catalog))
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

@@ -74,6 +74,16 @@ def test_the_doctor_finds_nothing_wrong(fleet: Fleet) -> None:
     assert "greeter" in said.stdout
 
 
+def test_the_doctor_blames_a_broken_file_and_not_the_broker(fleet: Fleet) -> None:
+    fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(BROKEN)
+    try:
+        said = fleet.run("doctor")
+    finally:
+        fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(OWN)
+    assert (said.returncode, "ok    broker" in said.stdout) == (4, True)
+    assert f"FAIL  agents: {BROKEN}" in said.stdout
+
+
 @pytest.mark.parametrize("command", ["gateway --port 0", "worker", "topics plan"])
 def test_a_broken_file_stops_the_start_with_one_line(fleet: Fleet, command: str) -> None:
     fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(BROKEN)
