@@ -38,7 +38,7 @@ class WorkerSettings(Group):
         description="`provider:name` of the chat model for agents and tasks that name none, as "
         "in `openai:gpt-4.1-mini`.",
     )
-    slots: int = Field(16, ge=1, le=10_000, description="How many tasks run at once.")
+    slots: int = Field(16, ge=1, le=2_000, description="How many tasks run at once.")
     urgent_slots: int = Field(
         0,
         ge=0,
