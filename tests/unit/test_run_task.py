@@ -196,6 +196,19 @@ async def test_all_that_a_run_tells_is_numbered_without_a_gap_and_its_spending_a
     assert (model.name, model.parent, model.input_tokens) == ("gpt", "crew", 11)
 
 
+async def failed_by(error: BaseException) -> tuple[Worker, TaskFailed]:
+    """The worker whose agent raised this, and how it told the task's end."""
+
+    async def fail(task: TaskInput, context: RunContext) -> Result:
+        raise error
+
+    at_work = worker(fail)
+    await at_work.handle(delivered(submitted("t-1")))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    return at_work, failed
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -207,13 +220,7 @@ async def test_all_that_a_run_tells_is_numbered_without_a_gap_and_its_spending_a
 async def test_a_failure_of_the_agent_ends_its_task_and_not_the_worker(
     error: Exception, code: str
 ) -> None:
-    async def fail(task: TaskInput, context: RunContext) -> Result:
-        raise error
-
-    at_work = worker(fail)
-    await at_work.handle(delivered(submitted("t-1")))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
+    at_work, failed = await failed_by(error)
     assert (failed.error.code, failed.error.retryable) == (code, False)
     assert at_work.letters.letters == []
 
@@ -242,13 +249,7 @@ class Silent(Exception):
 async def test_whatever_an_agent_raises_ends_its_task_and_not_the_worker(
     error: BaseException, message: str
 ) -> None:
-    async def fail(task: TaskInput, context: RunContext) -> Result:
-        raise error
-
-    at_work = worker(fail)
-    await at_work.handle(delivered(submitted("t-1")))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
+    _, failed = await failed_by(error)
     assert (failed.error.message, failed.error.retryable) == (message, False)
     assert 0 < len(failed.error.code) <= 200
     assert encode(failed).value

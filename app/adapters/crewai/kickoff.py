@@ -5,12 +5,8 @@ keeps neither a slot nor the process. The service's event loop never runs a line
 """
 
 import asyncio
-import contextvars
 import logging
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
 from crewai.crews.crew_output import CrewOutput
 from pydantic import BaseModel, JsonValue
@@ -23,8 +19,8 @@ from app.adapters.crewai.quiet import run_settings
 from app.adapters.crewai.scope import RunScope
 from app.domain.model.errors import RunFailed, Unavailable
 from app.ports.agent_runtime import RunContext
+from app.ports.own_thread import in_own_thread
 
-_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _GRACE = 2.0
 """Seconds a crew has to unwind; its model's connection is closed at once."""
@@ -39,7 +35,7 @@ async def kick_off(plan: CrewPlan, context: RunContext) -> CrewOutcome:
     scope = RunScope(loop)
     journal = Journal(loop, context, steps=max(1, len(plan.section.tasks)))
     telling: asyncio.Future[None] = asyncio.create_task(journal.tell())
-    working = _in_thread(f"crew-{plan.task.task_id}", lambda: _work(plan, scope, journal))
+    working = in_own_thread(f"crew-{plan.task.task_id}", lambda: _work(plan, scope, journal))
     error: str | None = "canceled"
     try:
         either: set[asyncio.Future[Any]] = {telling, working}
@@ -99,17 +95,3 @@ def _data(output: CrewOutput) -> JsonValue:
         made: JsonValue = output.pydantic.model_dump(mode="json")
         return made
     return output.json_dict
-
-
-def _in_thread(name: str, work: Callable[[], _T]) -> "asyncio.Future[_T]":
-    done: Future[_T] = Future()
-
-    def target() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
-            done.set_exception(error)
-
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(target,), name=name, daemon=True).start()
-    return asyncio.wrap_future(done)

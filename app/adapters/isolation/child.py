@@ -16,9 +16,7 @@ from app.adapters.isolation.errors import told
 from app.adapters.isolation.frames import Frame, receive_bytes
 from app.adapters.isolation.models import ModelsOfTheWorker
 from app.domain.model.agents import AgentSpec
-from app.domain.model.errors import RunFailed
-from app.domain.model.events import Result
-from app.domain.model.readable import require_readable, words
+from app.domain.model.readable import outcome_of
 from app.ports.agent_runtime import (
     ActivityId,
     ActivityKind,
@@ -67,7 +65,8 @@ async def _outcome(assignment: Assignment, channel: Channel) -> Frame:
     try:
         runtime = assignment.build(ModelsOfTheWorker(channel))
         context = ChildContext(channel, assignment.attempt)
-        working = asyncio.ensure_future(_work(runtime, assignment, context))
+        work = outcome_of(runtime.run(assignment.spec, assignment.task, context))
+        working = asyncio.ensure_future(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
         result = await working
     except asyncio.CancelledError:
@@ -75,15 +74,6 @@ async def _outcome(assignment: Assignment, channel: Channel) -> Frame:
     except Exception as error:  # noqa: BLE001  # whatever it is, the worker hears of it
         return {"error": told(error)}
     return {"result": result.model_dump(mode="json", by_alias=True)}
-
-
-async def _work(runtime: AgentRuntime, assignment: Assignment, context: RunContext) -> Result:
-    try:
-        return require_readable(await runtime.run(assignment.spec, assignment.task, context))
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as error:  # it would end the event loop, and nobody would hear why
-        raise RunFailed("agent-error", words(error), retryable=False) from error
 
 
 class ChildContext(RunContext):

@@ -23,9 +23,8 @@ class KafkaRedelivery(Redelivery):
 
     async def send(self, origin: Origin, resent: Resent) -> None:
         value, headers = self._record(origin, resent)
-        record = {"key": origin.key, "value": value, "headers": headers}
         topic = self._topic(origin, resent.edited)
-        await (await self._producer.send(topic, **record))  # type: ignore[arg-type]
+        await (await self._producer.send(topic, key=origin.key, value=value, headers=headers))
 
     def _topic(self, origin: Origin, edited: SubmitTask | None) -> str:
         """Where it came from, but for what that topic's one runtime shall not run."""

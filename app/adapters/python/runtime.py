@@ -3,10 +3,7 @@
 import asyncio
 import inspect
 import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextvars import copy_context
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -18,6 +15,7 @@ from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
 from app.domain.model.readable import words
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
+from app.ports.own_thread import in_own_thread
 
 _log = logging.getLogger(__name__)
 
@@ -116,28 +114,12 @@ async def _in_thread(run: AgentCallable, task: TaskInput, context: RunContext) -
 
     It sees `context.canceled` and should return soon; a second cancel no longer waits for it.
     """
-    working = _started(lambda: run(task, context), f"run-{task.task_id}")
+    working = in_own_thread(f"run-{task.task_id}", lambda: run(task, context))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         await asyncio.wait([working])
         raise
-
-
-def _started(work: Callable[[], object], name: str) -> "asyncio.Future[object]":
-    """Its own thread, as one that hangs shall hold up neither others nor the worker's end."""
-    done: Future[object] = Future()
-
-    def target() -> None:
-        try:
-            done.set_result(work())
-        except StopIteration as error:  # no future takes it, and nobody would hear
-            done.set_exception(RuntimeError(words(error)))
-        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
-            done.set_exception(error)
-
-    threading.Thread(target=copy_context().run, args=(target,), name=name, daemon=True).start()
-    return asyncio.wrap_future(done)
 
 
 def _as_result(returned: object) -> Result:

@@ -1,5 +1,7 @@
 """What every reader of a message can take: Python's texts and JSON can be more than that."""
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from pydantic_core import from_json
@@ -30,8 +32,20 @@ def words(error: BaseException) -> str:
     return as_text(f"{kind}: {said}" if said else kind)
 
 
-def require_readable(result: Result) -> Result:
-    """The result, if whoever follows the task can read it; else raise `RunFailed`."""
+async def outcome_of(work: Awaitable[Result]) -> Result:
+    """What people's code comes to, if whoever follows the task can read it.
+
+    Raise `RunFailed` where not, and for what would end our event loop or break our handling.
+    """
+    try:
+        return _require_readable(await work)
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        raise RunFailed("agent-error", words(error), retryable=False) from error
+
+
+def _require_readable(result: Result) -> Result:
     try:
         whole = from_json(result.model_dump_json())
     except ValueError as error:  # half a character, a number of 5,000 digits, an object of Python's

@@ -11,7 +11,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PlatformError, RunFailed, Unavailable
 from app.domain.model.events import Result, TaskError
 from app.domain.model.lifecycle import Reason
-from app.domain.model.readable import as_text, require_readable, words
+from app.domain.model.readable import as_text, outcome_of, words
 from app.domain.use_cases.run_context import Run
 from app.ports.agent_runtime import AgentRuntime, StopReason, TaskInput
 
@@ -57,7 +57,7 @@ async def run_attempt(
     )
     seconds = command.timeout_seconds or agent.spec.timeout_seconds
     try:
-        work = _survived(runtime.run(agent.spec, task, run))
+        work = outcome_of(runtime.run(agent.spec, task, run))
         return await _within(seconds, run, work, cancel)
     except RunFailed as failure:
         return _of_run(failure)
@@ -91,16 +91,6 @@ def _wait(asked: float | None) -> float | None:
     if not isinstance(asked, int | float) or math.isnan(asked):
         return None
     return min(asked, _LONGEST_WAIT)
-
-
-async def _survived(work: Coroutine[Any, Any, Result]) -> Result:
-    """Do the work; what would end our event loop, or break our handling, fails the run."""
-    try:
-        return require_readable(await work)
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as error:
-        raise RunFailed("agent-error", words(error), retryable=False) from error
 
 
 async def _within(

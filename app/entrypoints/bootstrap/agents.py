@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 import structlog
@@ -14,6 +13,7 @@ from app.domain.model.ids import AgentName, RuntimeName
 from app.entrypoints.bootstrap.isolation import isolated
 from app.entrypoints.bootstrap.limits import Limits
 from app.entrypoints.settings import Settings, choose_agents
+from app.entrypoints.settings.problems import closest
 from app.ports.agent_runtime import AgentRuntime
 
 CREWAI = RuntimeName("crewai")
@@ -99,8 +99,8 @@ def _runtime(
 
 def _require_known(agent: Agent, name: RuntimeName) -> None:
     if name not in _ALL:
-        close = get_close_matches(name, _ALL, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {_listed(_ALL)}"
+        near = closest(name, _ALL)
+        hint = f"did you mean {near!r}?" if near else f"there are {_listed(_ALL)}"
         raise InvalidAgent(f"{agent.name}: runtimes.{name}: no such runtime; {hint}")
 
 
