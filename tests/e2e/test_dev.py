@@ -84,12 +84,12 @@ class Dev:
         await until(lambda: LAST_LINE in self.printed or process.poll() is not None, within=60)
         assert process.poll() is None, self.logged[-2_000:]
 
-    async def interrupt(self, within: float) -> int:
-        """Press Ctrl-C; its exit code."""
+    async def interrupt(self, within: float) -> None:
+        """Press Ctrl-C, and see it end well."""
         process = self._running()
         os.killpg(process.pid, signal.SIGINT)
         await until(lambda: process.poll() is not None, within)
-        return process.returncode
+        assert process.returncode == 0, self.logged[-4_000:]
 
     def kill(self) -> None:
         """End it as a crash would; of the broker it started it is the only owner."""
@@ -207,7 +207,7 @@ async def test_what_it_prints_works_as_it_stands_and_ctrl_c_ends_everything(
         assert answer["id"] in await dev.shell(dev.offered("crewline list"))
 
     assert dev.left()
-    assert await dev.interrupt(within=40) == 0
+    await dev.interrupt(within=40)
     assert dev.left() == []
     assert "Traceback" not in dev.logged
 
@@ -258,7 +258,7 @@ async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
     assert dev.entries(quick) == ["began", "ended"]
     listed = (await http.get("/v1/tasks")).json()["items"]
     assert [task["id"] for task in listed] == [slow, quick]
-    assert await dev.interrupt(within=40) == 0
+    await dev.interrupt(within=40)
 
 
 @pytest.mark.timeout(180)
@@ -271,7 +271,7 @@ async def test_what_ends_while_it_drains_does_not_run_again_and_no_accepted_task
     await until(lambda: dev.entries(slow) == ["began"], within=30)
     await seen(http, slow)
     late = await submit(http, 0)
-    assert await dev.interrupt(within=40) == 0
+    await dev.interrupt(within=40)
     assert dev.entries(slow) == ["began", "ended"]
 
     dev.start()
@@ -279,13 +279,13 @@ async def test_what_ends_while_it_drains_does_not_run_again_and_no_accepted_task
     await completed(http, slow)
     await completed(http, late)
     assert dev.entries(slow) == ["began", "ended"]
-    assert await dev.interrupt(within=40) == 0
+    await dev.interrupt(within=40)
 
 
 async def test_ctrl_c_before_the_worker_has_joined_its_group_ends_it_too(embedded: Dev) -> None:
     embedded.start()
     await embedded.ready()
-    assert await embedded.interrupt(within=40) == 0
+    await embedded.interrupt(within=40)
     assert embedded.left() == []
 
 

@@ -5,6 +5,9 @@ import ctypes
 import os
 import re
 import signal
+import sys
+import time
+from pathlib import Path
 
 from app.domain.model.errors import RunFailed
 from app.ports.agent_runtime import RunContext, TaskInput
@@ -105,3 +108,20 @@ async def wait_with_a_process(given: TaskInput, context: RunContext) -> None:
     started = await asyncio.create_subprocess_exec("sleep", "600")
     await context.report(f"{started.pid}")
     await asyncio.Event().wait()
+
+
+def end_the_process() -> None:
+    """As native code that crashes when it is loaded."""
+    os._exit(1)
+
+
+def exit_politely() -> None:
+    sys.exit("not on this machine")
+
+
+def wait_for_a_word() -> None:
+    words = Path(os.environ["WORDS"])
+    (words / "loading").touch()
+    ends_at = time.monotonic() + 30
+    while not (words / "go on").exists() and time.monotonic() < ends_at:
+        time.sleep(0.01)

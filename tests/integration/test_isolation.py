@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from app.adapters.isolation.children import Children
+from app.adapters.isolation.children import Children, ServerGone
 from app.adapters.isolation.runtime import IsolatedRuntime
 from app.adapters.python.runtime import PythonRuntime
 from app.domain.model.agents import AgentSpec
@@ -219,6 +222,70 @@ async def test_when_the_server_of_children_is_killed_they_die_and_others_come(
     assert failure.value.failure_code == "agent-crashed"
     await until(lambda: not alive(int(context.reports[0][0])))
     assert (await runtime.run(others("count_words"), task(), context)).output == {"words": 2}
+
+
+async def test_a_run_whose_server_ends_before_it_begins_may_run_again(
+    children: Children, runtime: AgentRuntime, context: RecordingContext
+) -> None:
+    await children.warm_up()
+    assert children._server is not None
+    server = children._server.process
+    server.send_signal(signal.SIGSTOP)
+    running = asyncio.create_task(runtime.run(others("count_words"), task(), context))
+    await until(lambda: bool(children._server and children._server.expected))
+    server.kill()
+    with pytest.raises(RunFailed) as failure:
+        await asyncio.wait_for(running, 10)
+    assert (failure.value.failure_code, failure.value.failure_retryable) == ("agent-crashed", True)
+    assert (await runtime.run(others("count_words"), task(), context)).output == {"words": 2}
+
+
+async def test_a_module_that_ends_the_server_is_said_at_start() -> None:
+    children = Children([f"{AGENTS}:end_the_process"])
+    with pytest.raises(ServerGone, match="module"):
+        await asyncio.wait_for(children.warm_up(), 60)
+    await children.close()
+
+
+async def test_a_module_that_exits_when_it_is_imported_leaves_the_others_alone() -> None:
+    children = Children([f"{AGENTS}:exit_politely"])
+    await asyncio.wait_for(children.warm_up(), 60)
+    await children.close()
+
+
+STARTING = """
+import asyncio, signal
+from tests.integration.test_isolation import *
+
+signal.signal(signal.SIGINT, lambda *_: None)
+
+async def main():
+    children = Children([f"{AGENTS}:wait_for_a_word"])
+    await children.warm_up()
+    print("warm", flush=True)
+    await children.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_ctrl_c_while_the_server_starts_is_for_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORDS", str(tmp_path))
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STARTING, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert worker.stdout is not None
+    try:
+        await until((tmp_path / "loading").exists, within=60)
+        os.killpg(worker.pid, signal.SIGINT)  # what a terminal does
+        (tmp_path / "go on").touch()
+        assert await asyncio.wait_for(worker.stdout.readline(), 30) == b"warm\n"
+        assert await asyncio.wait_for(worker.wait(), 30) == 0
+    finally:
+        with suppress(ProcessLookupError):
+            worker.kill()
 
 
 async def test_what_a_run_has_started_ends_with_it(

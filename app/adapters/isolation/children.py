@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from app.adapters.isolation.child import Assignment
 from app.adapters.isolation.frames import packed, packed_bytes, read_frame
+from app.domain.model.errors import Unavailable
 
 _SERVER = "app.adapters.isolation.server"
 _UNKNOWN = 255
@@ -21,6 +22,15 @@ _UNKNOWN = 255
 
 _Birth = tuple[int, "asyncio.Future[int]"]
 """A child's process id, and its exit code to come."""
+
+
+class ServerGone(Unavailable):
+    """The server of child processes ended before a child was born; the next has a new one."""
+
+    code = "isolation-unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("the server of isolated runs ended: did an agent's module stop it?")
 
 
 @dataclass(eq=False, slots=True)
@@ -71,7 +81,7 @@ class _Server:
             self.control.close()
             for born in self.expected:
                 if not born.done():
-                    born.set_exception(ConnectionError("the server of child processes ended"))
+                    born.set_exception(ServerGone())
             for ended in self.alive.values():
                 ended.set_result(_UNKNOWN)  # they are killed with it
             self.process.kill()  # it has nobody to work for any more
@@ -86,14 +96,14 @@ class Children:
         self._server: _Server | None = None
 
     async def warm_up(self) -> None:
-        """Return once the server has imported everything and children come at once."""
+        """Return once everything is imported and children come at once; raises `ServerGone`."""
         ours, born = self._asked()
         ours.close()
         _, ended = await born
         await ended
 
     async def start(self, assignment: Assignment) -> Child:
-        """A child that does this; the first one waits for the server."""
+        """A child that does this; the first one waits for the server. Raises `ServerGone`."""
         ours, born = self._asked()
         try:
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -115,7 +125,11 @@ class Children:
         ours, theirs = socket.socketpair()
         born: asyncio.Future[_Birth] = asyncio.get_running_loop().create_future()
         with theirs:
-            socket.send_fds(server.control, [b"+"], [theirs.fileno()])
+            try:
+                socket.send_fds(server.control, [b"+"], [theirs.fileno()])
+            except OSError as error:  # it has just ended
+                ours.close()
+                raise ServerGone from error
         server.expected.append(born)
         return ours, born
 
@@ -131,6 +145,7 @@ class Children:
                 [sys.executable, "-m", _SERVER, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # a terminal's Ctrl-C is for the worker
                 # a fork keeps one thread: libraries shall not make others when they are imported
                 env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
             )

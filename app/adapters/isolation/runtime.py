@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.adapters.isolation.attendant import Attendant, ChildGone
 from app.adapters.isolation.child import Assignment, BuildRuntime
-from app.adapters.isolation.children import Child, Children
+from app.adapters.isolation.children import Child, Children, ServerGone
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import RunFailed
 from app.domain.model.events import Result
@@ -58,7 +58,10 @@ class IsolatedRuntime(AgentRuntime):
     async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
         if spec.isolation == "thread":
             return await self._inner.run(spec, task, context)
-        child = await self._children.start(Assignment(self._build, spec, task, context.attempt))
+        try:
+            child = await self._children.start(Assignment(self._build, spec, task, context.attempt))
+        except ServerGone as gone:
+            raise RunFailed(CRASHED, f"{spec.name}: {gone.message}", retryable=True) from gone
         attendant = Attendant(child.reader, child.writer, context, self._models)
         serving = asyncio.create_task(attendant.outcome())
         error = "canceled"

@@ -28,10 +28,10 @@ def main(descriptor: int) -> None:
     start = receive_frame(control)
     if start is None:
         return
-    sys.path[:] = start["path"]
-    _warm_up(start["preload"])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # what these mean is the worker's decision
+    sys.path[:] = start["path"]
+    _warm_up(start["preload"])
     _serve(control)
 
 
@@ -39,7 +39,7 @@ def _warm_up(names: Iterable[str]) -> None:
     """Import modules, and call functions named as `module:function`."""
     for name in names:
         module, _, function = name.partition(":")
-        with suppress(Exception):  # the run that needs it says what is wrong
+        with suppress(Exception, SystemExit):  # the run that needs it says what is wrong
             imported = import_module(module)
             if function:
                 getattr(imported, function)()
