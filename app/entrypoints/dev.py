@@ -95,7 +95,7 @@ async def _serve(settings: Settings, broker: Broker, store: Store, stop: Stop) -
     ready, projected = asyncio.Event(), Stop()
     projecting = asyncio.create_task(projector.serve(settings, broker, store, projected))
     others = [
-        asyncio.create_task(worker.serve(settings, broker, store.status, stop)),
+        asyncio.create_task(worker.serve(settings, broker, store, stop)),
         asyncio.create_task(serving.serve(settings, broker, store, stop, ready)),
     ]
     greeting = asyncio.create_task(_greet(settings, broker, ready))

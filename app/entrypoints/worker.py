@@ -14,7 +14,7 @@ from app.entrypoints.bootstrap.late_store import open_late
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector
 from app.entrypoints.settings import Settings, WorkerSettings
-from app.ports.status_store import TaskFinder
+from app.ports.status_store import PastTasks
 
 if TYPE_CHECKING:
     from app.entrypoints.admin.serving import WorkerAdmin
@@ -32,7 +32,7 @@ def run(settings: Settings) -> int:
     return run_until_stopped(main)
 
 
-async def serve(settings: Settings, broker: Broker, store: TaskFinder | None, stop: Stop) -> None:
+async def serve(settings: Settings, broker: Broker, store: PastTasks, stop: Stop) -> None:
     with observing(settings, "worker") as observed:
         async with (
             _admin(settings.worker, stop) as admin,

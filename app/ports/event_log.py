@@ -92,6 +92,17 @@ class StoredOffsets(Protocol):
         """How far each shard has been read; one that is missing is read from its start."""
 
 
+class Endings(Protocol):
+    """Tells which tasks have ended, whether or not the views know of it."""
+
+    @abstractmethod
+    async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
+        """The tasks whose end was appended behind these offsets, up to the moment of asking.
+
+        With the last attempt that ended each. Raises `LogUnavailable`.
+        """
+
+
 class ResultTail(Protocol):
     """Hears every result event appended from now on, on every process that listens."""
 

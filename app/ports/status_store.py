@@ -55,6 +55,10 @@ class TaskFinder(Protocol):
         """The task, or None where nothing has been heard of it."""
 
 
+class PastTasks(TaskFinder, StoredOffsets, Protocol):
+    """What a worker asks of the views: a task, and how much of the log they are made from."""
+
+
 class StatusStore(TaskFinder, Protocol):
     """Answers questions about tasks."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.chaos.failpoints import FAILPOINT
 from tests.e2e.agents import LEDGER, Entry, read_ledger
 from tests.waiting import until, until_true
 
@@ -54,13 +55,19 @@ class Fleet:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("CREWLINE_", "OTEL_"))}
         return kept | ours | self.environment
 
-    def start(self, process: str, *options: str, name: str | None = None) -> None:
-        """Start `crewline <process>`; under a second name, a second one of its kind."""
+    def start(
+        self, process: str, *options: str, name: str | None = None, failpoint: str | None = None
+    ) -> None:
+        """Start `crewline <process>`; under a second name, a second one of its kind.
+
+        At a `failpoint` of `tests/chaos` it kills itself.
+        """
         name = name or process
+        environment = self.environ() | ({FAILPOINT: failpoint} if failpoint else {})
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [*crewline(), process, *options],
-                env=self.environ(),
+                [*(failing() if failpoint else crewline()), process, *options],
+                env=environment,
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -122,3 +129,7 @@ class Fleet:
 
 def crewline() -> list[str]:
     return [sys.executable, "-m", "app.entrypoints.cli"]
+
+
+def failing() -> list[str]:
+    return [sys.executable, "-m", "tests.chaos.launch"]

@@ -72,6 +72,33 @@ async def test_kill_9_in_the_middle_of_40_tasks_re_runs_just_the_interrupted(fle
 
 
 @pytest.mark.timeout(120)
+async def test_what_ended_just_before_a_crash_does_not_run_again_where_the_views_lag(
+    fleet: Fleet,
+) -> None:
+    fleet.start("gateway")
+    await fleet.ready()
+    options = ("--id", "worker-1", "--runtimes", "python")
+    fleet.start("worker", *options, failpoint="result-durable:1")
+    worker = fleet.running.pop("worker")
+    async with httpx.AsyncClient(timeout=30) as http:
+        task = await submit(fleet, http, 0)
+        await until(lambda: worker.poll() is not None, within=60)
+        assert [entry.what for entry in fleet.ledger] == ["began", "ended"]
+        fleet.start("worker", *options)
+        later = await submit(fleet, http, 0)
+        await until(lambda: {entry.task_id for entry in fleet.ledger} == {task, later}, within=60)
+        fleet.start("projector")
+
+        async def both_done() -> bool:
+            return await completed(fleet, http) == {task, later}
+
+        await until_true(both_done, within=60)
+        ended = (await http.get(f"{fleet.url}/v1/tasks/{task}")).json()
+    assert [entry.task_id for entry in fleet.ledger if entry.what == "began"] == [task, later]
+    assert ended["attempt"] == 1
+
+
+@pytest.mark.timeout(120)
 async def test_a_worker_asked_to_stop_finishes_what_it_runs(fleet: Fleet) -> None:
     for process in ("gateway", "projector"):
         fleet.start(process)

@@ -1,7 +1,7 @@
 """Running one delivery: its events, its refusals, and what makes it come again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +14,7 @@ from app.adapters.kafka.codec import encode
 from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.delays import MemoryDelays
+from app.adapters.memory.endings import MemoryEndings
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.adapters.memory.tracing import RecordingTracing
@@ -38,13 +39,14 @@ from app.domain.model.events import (
     TraceToolCall,
     Usage,
 )
-from app.domain.model.ids import RuntimeName, uuid7
+from app.domain.model.ids import RuntimeName, TaskId, uuid7
 from app.domain.model.lifecycle import Reason
 from app.domain.model.messages import Message
 from app.domain.model.progress import fold
 from app.domain.use_cases.run_task import RunTaskHandler
+from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
-from app.ports.event_log import LogUnavailable
+from app.ports.event_log import LogUnavailable, Offsets
 from app.ports.status_store import ViewUpdate
 from app.ports.task_queue import Again, Delivery, Undecodable
 from tests.builders import (
@@ -112,7 +114,14 @@ class Worker:
             clock=self.clock,
             tracing=self.tracing,
             store=self.store,
+            unseen=self.unseen,
         )
+
+    @property
+    def unseen(self) -> UnseenEndings | None:
+        if self.store is None:
+            return None
+        return UnseenEndings(self.store, MemoryEndings(self.log), self.clock)
 
     @property
     def events(self) -> list[Event]:
@@ -616,6 +625,44 @@ async def test_what_is_sent_twice_is_looked_up_after_a_change_of_workers(
     inherited_at = None if since is None else at(since)
     await at_work.handle(replace(delivered(command), inherited_at=inherited_at))
     assert at_work.runtime.runs == runs
+
+
+async def test_an_end_that_the_views_do_not_know_of_yet_is_one() -> None:
+    at_work = Worker(Scripted(answer), store=MemoryStatusStore())
+    again = replace(delivered(submitted("t-1"), redelivered=True), inherited_at=at(50))
+    await at_work.log.publish(completed("t-1"))
+    await at_work.handle(again)
+    assert at_work.runtime.runs == 0
+
+
+async def test_an_end_from_before_a_redrive_is_none_whether_the_views_know_of_it_or_not() -> None:
+    at_work = Worker(Scripted(answer), store=MemoryStatusStore())
+    command = submitted("t-1").model_copy(update={"earlier": Earlier(attempts=1, redrives=1)})
+    again = replace(delivered(command, attempt=2, redelivered=True), inherited_at=at(50))
+    await at_work.log.publish(failed("t-1"))
+    await at_work.handle(again)
+    assert at_work.runtime.runs == 1
+
+
+async def test_what_the_views_lack_is_read_once_for_each_change_of_workers() -> None:
+    reads: list[Offsets] = []
+
+    class Counted(MemoryEndings):
+        async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
+            reads.append(read)
+            return await super().behind(read)
+
+    log, clock = MemoryEventLog(), MemoryClock(at(60))
+    unseen = UnseenEndings(MemoryStatusStore(), Counted(log), clock)
+    await log.publish(completed("t-1"))
+    first = [unseen.attempt_of(task_id(name), at(50)) for name in ("t-1", "t-2", "t-1")]
+    assert await asyncio.gather(*first) == [1, 0, 1]
+    assert len(reads) == 1
+    await log.publish(completed("t-2"))
+    assert await unseen.attempt_of(task_id("t-2"), at(60)) == 0
+    clock.advance(10)
+    assert await unseen.attempt_of(task_id("t-2"), at(65)) == 1
+    assert len(reads) == 2
 
 
 async def test_a_task_whose_id_was_made_since_then_is_not_looked_up() -> None:

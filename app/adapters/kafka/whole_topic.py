@@ -1,8 +1,9 @@
-"""A small topic as a whole: from its start, and on as it grows, without a group."""
+"""A topic as a whole: from its start or what is known of it, and on as it grows, with no group."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -23,10 +24,16 @@ class WholeTopic:
     so its readers must take a record twice for once.
     """
 
-    def __init__(self, connection: KafkaConnection, topic: str) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        start: Mapping[TopicPartition, int] = MappingProxyType({}),
+    ) -> None:
+        """Without a `start` a partition is read from its own."""
         self._connection = connection
         self._topic = topic
-        self._positions: dict[TopicPartition, int] = {}
+        self._positions = dict(start)
         self._ends: dict[TopicPartition, int] | None = None
         """Where the topic ended when reading began."""
         self._caught_up = asyncio.Event()

@@ -20,6 +20,7 @@ from app.domain.use_cases.run_attempt import Canceled, run_attempt
 from app.domain.use_cases.run_context import Run
 from app.domain.use_cases.settle_attempt import SettleAttempt
 from app.domain.use_cases.spend_on_models import Spending
+from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.ports.agent_runtime import AgentRuntime
 from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
@@ -49,6 +50,8 @@ class RunTaskHandler:
     tracing: Tracing
     store: TaskFinder | None = None
     """Asked before a task runs that may have run before; without one the worker's memory serves."""
+    unseen: UnseenEndings | None = None
+    """Asked before that one, which may lag behind the log."""
     known: KnownTasks = field(default_factory=KnownTasks)
     cancellations: Cancellations = field(default_factory=Cancellations)
     poison_after: int = 3
@@ -89,16 +92,19 @@ class RunTaskHandler:
         return self.tracing.processing(delivery.origin, traceparent, task_id, delivery.attempt)
 
     async def _ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
-        """Whether a task that may have run before has ended, as far as the views know.
+        """Whether a task that may have run before has ended.
 
         One that was redriven is open again, but not for the messages that it died of.
         """
         if self.store is None or not self._may_have_run(delivery, command):
             return False
+        before = command.earlier.attempts if command.earlier.redrives else 0
+        since = delivery.inherited_at
+        if self.unseen and since and await self.unseen.attempt_of(command.id, since) > before:
+            return True
         task = await self.store.find(command.id)
         if task is None:
             return False
-        before = command.earlier.attempts if command.earlier.redrives else 0
         return any(each.number > before and each.ended for each in task.attempts)
 
     def _may_have_run(self, delivery: Delivery, command: SubmitTask) -> bool:

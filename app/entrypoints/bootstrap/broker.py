@@ -13,7 +13,7 @@ from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import DelayQueue, Delays, Unwanted
-from app.ports.event_log import EventFeed, EventLog, ResultTail
+from app.ports.event_log import Endings, EventFeed, EventLog, ResultTail
 from app.ports.fleet import FleetFeed, Heartbeats
 from app.ports.redelivery import Redelivery
 from app.ports.task_queue import Ownership, Shares, TaskQueue
@@ -69,6 +69,9 @@ class Broker(Protocol):
 
     @abstractmethod
     def tail(self) -> Tail: ...
+
+    @abstractmethod
+    def endings(self) -> Endings: ...
 
     @abstractmethod
     def control(self) -> Control: ...

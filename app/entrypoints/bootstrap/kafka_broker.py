@@ -11,6 +11,7 @@ from app.adapters.kafka.backlogs import KafkaBacklogs
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.control import KafkaControl
 from app.adapters.kafka.dead_letters import KafkaDeadLetters
+from app.adapters.kafka.endings import KafkaEndings
 from app.adapters.kafka.engine import Limits
 from app.adapters.kafka.event_feed import KafkaEventFeed
 from app.adapters.kafka.event_log import KafkaEventLog
@@ -27,7 +28,7 @@ from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
 from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.event_log import EventFeed
+from app.ports.event_log import Endings, EventFeed
 from app.ports.fleet import FleetFeed
 from app.ports.task_queue import Ownership
 
@@ -99,6 +100,9 @@ class KafkaBroker(Broker):
 
     def tail(self) -> Tail:
         return KafkaResultTail(self.connection, self.topics)
+
+    def endings(self) -> Endings:
+        return KafkaEndings(self.connection, self.topics)
 
     def control(self) -> Control:
         return KafkaControl(self.connection, self.topics)

@@ -13,25 +13,31 @@ from typing import TYPE_CHECKING
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Task
 from app.entrypoints.settings import Settings
-from app.ports.status_store import TaskFinder
+from app.ports.event_log import Offsets
+from app.ports.status_store import PastTasks
 
 if TYPE_CHECKING:
     from app.entrypoints.bootstrap.stores import Store
 
 
 @dataclass(frozen=True, slots=True)
-class LateFinder(TaskFinder):
-    """Looks tasks up as soon as the views are open; who asks before waits for that."""
+class LateViews(PastTasks):
+    """Answers as soon as the views are open; who asks before waits for that."""
 
     _opening: "asyncio.Task[Store]"
 
     async def find(self, task_id: TaskId) -> Task | None:
-        store = await asyncio.shield(self._opening)  # the one who asks may be canceled meanwhile
-        return await store.status.find(task_id)
+        return await (await self._opened()).find(task_id)
+
+    async def offsets(self) -> Offsets:
+        return await (await self._opened()).offsets()
+
+    async def _opened(self) -> "Store":
+        return await asyncio.shield(self._opening)  # the one who asks may be canceled meanwhile
 
 
 @asynccontextmanager
-async def open_late(settings: Settings) -> AsyncIterator[TaskFinder]:
+async def open_late(settings: Settings) -> AsyncIterator[PastTasks]:
     """Open the views beside what else begins, and close them at the end.
 
     Where they cannot be opened the body is cancelled, and what `open_store` raised is raised.
@@ -39,7 +45,7 @@ async def open_late(settings: Settings) -> AsyncIterator[TaskFinder]:
     async with AsyncExitStack() as stack:
         try:
             async with asyncio.TaskGroup() as group:
-                yield LateFinder(group.create_task(_open(settings, stack)))
+                yield LateViews(group.create_task(_open(settings, stack)))
         except BaseExceptionGroup as raised:
             raise raised.exceptions[0] from None
 

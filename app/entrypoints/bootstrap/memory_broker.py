@@ -8,6 +8,7 @@ from app.adapters.kafka.topics import Topics
 from app.adapters.memory.backlogs import MemoryBacklogs
 from app.adapters.memory.control import MemoryControl
 from app.adapters.memory.dead_letters import MemoryDeadLetters
+from app.adapters.memory.endings import MemoryEndings
 from app.adapters.memory.event_feed import MemoryEventFeed
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.result_tail import MemoryResultTail
@@ -20,7 +21,7 @@ from app.entrypoints.settings import WorkerSettings
 from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.event_log import EventFeed
+from app.ports.event_log import Endings, EventFeed
 from app.ports.fleet import FleetFeed
 from app.ports.task_queue import Ownership
 
@@ -49,6 +50,9 @@ class MemoryBroker(Broker):
 
     def tail(self) -> Tail:
         return MemoryResultTail(self.memory)
+
+    def endings(self) -> Endings:
+        return MemoryEndings(self.memory)
 
     def control(self) -> Control:
         return MemoryControl(self.memory)

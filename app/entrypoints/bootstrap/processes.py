@@ -25,6 +25,7 @@ from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
@@ -33,7 +34,7 @@ from app.entrypoints.bootstrap.telemetry import VERSION, Observed
 from app.entrypoints.settings import Settings
 from app.ports.delays import DelayQueue
 from app.ports.event_log import EventFeed, LogUnavailable
-from app.ports.status_store import TaskFinder
+from app.ports.status_store import PastTasks
 from app.ports.task_queue import TaskQueue
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class WorkerParts:
 async def worker(
     settings: Settings,
     broker: Broker,
-    store: TaskFinder | None,
+    store: PastTasks,
     observed: Observed,
     meter: "WorkerMeter | None" = None,
 ) -> AsyncIterator[WorkerParts]:
@@ -191,6 +192,7 @@ async def worker(
                 tracing=observed.tracing(settings.worker.group),
                 spending=limits.spending,
                 store=store,
+                unseen=UnseenEndings(store, broker.endings(), SystemClock()),
                 cancellations=cancellations,
                 poison_after=settings.worker.poison_after,
                 hold_seconds=settings.worker.hold_seconds,

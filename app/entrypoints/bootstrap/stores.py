@@ -10,20 +10,29 @@ from app.adapters.sql.letter_store import SqlLetterStore
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.status_store import SqlStatusStore
 from app.adapters.sql.view_store import SqlViewStore
+from app.domain.model.ids import TaskId
+from app.domain.model.task import Task
 from app.entrypoints.bootstrap.extras import check_store_driver
 from app.entrypoints.settings import Settings, SettingsError
+from app.ports.event_log import Offsets
 from app.ports.letter_store import LetterStore
-from app.ports.status_store import StatusStore, StoreUnavailable, ViewStore
+from app.ports.status_store import PastTasks, StatusStore, StoreUnavailable, ViewStore
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class Store(PastTasks):
     """The two sides of the views, and the dead letters among them."""
 
     status: StatusStore
     views: ViewStore
     letters: LetterStore
     _database: Database
+
+    async def find(self, task_id: TaskId) -> Task | None:
+        return await self.status.find(task_id)
+
+    async def offsets(self) -> Offsets:
+        return await self.views.offsets()
 
     async def dump(self) -> list[str]:
         """Every row as a line: equal lines, equal views."""
