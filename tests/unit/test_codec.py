@@ -357,6 +357,17 @@ def test_a_refusal_quotes_nothing_of_the_body(codec: Codec) -> None:
     assert "secret" not in said.detail
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("timeout_seconds", "5"), ("timeout_seconds", True), ("not_before", 5), ("expires_at", "5")],
+)
+def test_what_only_looks_like_a_number_or_a_time_is_refused(
+    codec: Codec, field: str, value: object
+) -> None:
+    said = refusal(codec, Stored(as_json(input="x", **{field: value})))
+    assert said.detail.startswith(f"{field}: ")
+
+
 def test_a_refused_task_keeps_the_id_it_had(codec: Codec) -> None:
     assert refusal(codec, Stored(as_json(id=task_id("b")))).task_id == task_id("b")
     assert refusal(codec, Stored(b"", key=task_id("k").encode())).task_id == task_id("k")

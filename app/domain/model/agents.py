@@ -36,10 +36,10 @@ class AgentSpec(BaseModel):
     tools: tuple[str, ...] = ()
     model: str | None = None
     """`provider:name` of the chat model this agent prefers."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = 3_600
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400, strict=True)] = 3_600
     budget: AgentBudget = UNLIMITED
     """What it may spend on models; without one, what tasks ask for."""
-    max_backlog: Annotated[int, Field(ge=1)] | None = None
+    max_backlog: Annotated[int, Field(ge=1, strict=True)] | None = None
     """How many of its tasks may wait before more are refused; without one, the gateway's."""
     retry: RetryPolicy = RetryPolicy()
     isolation: Literal["thread", "process"] = "thread"

@@ -23,10 +23,10 @@ class Budget(Value):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
-    tokens: Annotated[int, Field(gt=0)] | None = None
+    tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
     """Of requests and answers together."""
-    model_calls: Annotated[int, Field(gt=0)] | None = None
-    cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000)] | None = None
+    model_calls: Annotated[int, Field(gt=0, strict=True)] | None = None
+    cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000, strict=True)] | None = None
     """US dollars; a model without a known price is not asked then."""
 
     @property

@@ -14,7 +14,7 @@ from app.domain.model.ids import (
     TaskId,
     TaskIdField,
 )
-from app.domain.model.messages import Message, Timestamp
+from app.domain.model.messages import Message, Timestamp, WrittenTime
 from app.domain.model.priorities import Priority
 
 CancelReason = Annotated[str, StringConstraints(max_length=1_000)]
@@ -50,11 +50,11 @@ class TaskBody(BaseModel):
     """The conversation this task belongs to; its tasks run one after another, in order."""
     priority: Priority = Priority.NORMAL
     """Which of the tasks that wait for a worker begins first."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400, strict=True)] | None = None
     """How many seconds one run may take, from its start; without it as many as its agent allows."""
-    expires_at: Timestamp | None = None
+    expires_at: WrittenTime | None = None
     """A task not started by then is rejected with reason `expired`."""
-    not_before: Timestamp | None = None
+    not_before: WrittenTime | None = None
     """A task is not started before this time."""
     budget: Budget | None = None
     """What it may spend on models, all its runs together; the agent may allow less."""

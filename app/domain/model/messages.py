@@ -1,10 +1,11 @@
 """What every message on the wire has in common."""
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 
 def _in_utc_milliseconds(at: datetime) -> datetime:
@@ -31,6 +32,17 @@ Timestamp = Annotated[
     PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 """A moment in UTC with millisecond precision; a time without an offset is read as UTC."""
+
+
+def _no_number(at: object) -> object:
+    if isinstance(at, int | float) or (isinstance(at, str) and not _DATE.match(at)):
+        raise ValueError("is no time by RFC 3339, such as 2026-01-31T12:00:00Z")
+    return at
+
+
+_DATE = re.compile(r"\d{4}-")
+WrittenTime = Annotated[Timestamp, BeforeValidator(_no_number)]
+"""A `Timestamp` as people and programs write it: 5 is no moment in 1970, but a mistake."""
 
 
 class Value(BaseModel):

@@ -75,8 +75,8 @@ class RedriveManyRequest(BaseModel):
     model_config = _STRICT
 
     filter: LetterChoice = LetterChoice()
-    rate_per_second: Annotated[float, Field(gt=0, le=1_000)] = 10
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    rate_per_second: Annotated[float, Field(gt=0, le=1_000, strict=True)] = 10
+    limit: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1_000
     cursor: str | None = Field(
         None, description="`next_cursor` of the answer before, to go on behind what was tried."
     )
