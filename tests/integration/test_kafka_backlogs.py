@@ -14,6 +14,7 @@ from app.ports.event_log import LogUnavailable
 from tests.contracts.backlogs import BacklogsContract
 from tests.contracts.task_queue import Tasks
 from tests.integration.test_kafka_task_queue import OnKafka, tasks_on_kafka
+from tests.waiting import until_true
 
 __all__ = ["tasks_on_kafka"]
 
@@ -29,6 +30,15 @@ class TestKafkaBacklogs(BacklogsContract):
         topics = tasks_on_kafka.topics
         group = f"{topics.prefix}.workers"
         async with KafkaBacklogs(tasks_on_kafka.connection, topics, group) as backlogs:
+
+            async def can_be_told() -> bool:
+                try:
+                    await backlogs.look()
+                except LogUnavailable:
+                    return False
+                return True
+
+            await until_true(can_be_told)  # a broker makes its topic of commits when it is asked
             yield backlogs
 
     async def test_many_agents_are_looked_at_in_time(

@@ -156,6 +156,16 @@ async def test_openapi_tells_the_truth_about_every_failure(client: httpx.AsyncCl
     assert {"200", "202", "400", "406", "409", "413", "415", "422", "503"} <= set(submit)
 
 
+async def test_openapi_says_in_which_media_type_each_answer_comes(
+    client: httpx.AsyncClient,
+) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    for path, asked in (("/metrics", "/metrics"), ("/schemas/{type}", "/schemas/task.submit.v1")):
+        told = paths[path]["get"]["responses"]["200"]["content"]
+        came = (await client.get(asked)).headers["content-type"].partition(";")[0]
+        assert list(told) == [came]
+
+
 async def test_the_examples_of_the_documentation_are_accepted(client: httpx.AsyncClient) -> None:
     for example in SUBMITS.values():
         answer = await client.post("/v1/tasks", json=example["value"])

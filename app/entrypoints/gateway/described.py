@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Path
+from starlette.responses import Response
 
 from app.entrypoints.gateway.event_stream import POSITION
 from app.entrypoints.gateway.example_answers import EVENTS_AS_STREAM, SUBMITS
@@ -221,6 +222,7 @@ READY: Described = {
 METRICS: Described = {
     "tags": ["operations"],
     "summary": "Metrics for Prometheus",
+    "response_class": Response,
     "response_model": None,
     "responses": {
         200: {"description": "OpenMetrics or Prometheus text.", "content": {"text/plain": {}}},
@@ -239,6 +241,7 @@ ASYNCAPI: Described = {
 SCHEMA: Described = {
     "tags": ["contract"],
     "summary": "The JSON Schema of one message type",
+    "response_class": Response,
     "response_model": None,
     "responses": {
         200: {"description": "A JSON Schema.", "content": _JSON_SCHEMA},
