@@ -99,7 +99,8 @@ class Endings(Protocol):
     async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
         """The tasks whose end was appended behind these offsets, up to the moment of asking.
 
-        With the last attempt that ended each. Raises `LogUnavailable`.
+        With the last attempt that ended each. Where very much stands there, only the latest is
+        looked at. Raises `LogUnavailable`.
         """
 
 

@@ -1,5 +1,7 @@
 """What has ended, on Kafka: the port's contract, and what others may write there."""
 
+import asyncio
+
 import pytest
 
 from app.adapters.kafka.connection import KafkaConnection
@@ -36,6 +38,14 @@ class EndingsOnKafka(KafkaTopics, EndingsContract):
         await send_foreign_name(connection, topics.results, [b"{}", b"\xff", b"[]"])
         await log.publish(completed("t-1"))
         assert await endings.behind({}) == {task_id("t-1"): 1}
+
+    async def test_of_what_the_views_lack_by_far_the_latest_is_read(
+        self, connection: KafkaConnection, topics: Topics, log: KafkaEventLog
+    ) -> None:
+        sent = [await log.append(completed(f"t-{number}")) for number in range(90)]
+        await asyncio.gather(*sent)
+        told = await KafkaEndings(connection, topics, at_most=5).behind({})
+        assert len(told) == 3 * 5
 
 
 class TestEndingsOnKafka(OnKafka, EndingsOnKafka):

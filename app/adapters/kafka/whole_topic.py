@@ -29,11 +29,17 @@ class WholeTopic:
         connection: KafkaConnection,
         topic: str,
         start: Mapping[TopicPartition, int] = MappingProxyType({}),
+        *,
+        at_most: int | None = None,
     ) -> None:
-        """Without a `start` a partition is read from its own."""
+        """Where `start` says nothing of a partition it is read from its own start.
+
+        Of what stands in a partition when reading begins, only the last `at_most` are read.
+        """
         self._connection = connection
         self._topic = topic
         self._positions = dict(start)
+        self._at_most = at_most
         self._ends: dict[TopicPartition, int] | None = None
         """Where the topic ended when reading began."""
         self._caught_up = asyncio.Event()
@@ -94,6 +100,9 @@ class WholeTopic:
             return
         if self._ends is None:
             self._ends = await ends_of(consumer, self._positions, self._connection)
+            if self._at_most is not None:
+                for name, end in self._ends.items():
+                    self._positions[name] = max(self._positions[name], end - self._at_most)
             self._seek(consumer)
         if all(self._positions[name] >= end for name, end in self._ends.items()):
             self._caught_up.set()
