@@ -37,7 +37,7 @@ from app.ports.ledger import Ledger, LedgerUnavailable
 from tests.builders import submitted
 from tests.contracts.agent_runtime import agent
 from tests.model_server import ModelServer, Text, overloaded, rate_limited
-from tests.unit.test_run_task import delivered
+from tests.unit.at_work import delivered
 
 pytest_plugins = ["tests.model_server.fixtures"]
 

@@ -23,7 +23,7 @@ from tests.builders import T0, WORKER, canceling, submitted
 from tests.contracts.agent_runtime import agent
 from tests.integration.own_time import own_time
 from tests.model_server import CallTools, Hang, ModelServer
-from tests.unit.test_run_task import delivered
+from tests.unit.at_work import delivered
 from tests.waiting import until
 
 pytest_plugins = ["tests.model_server.fixtures"]

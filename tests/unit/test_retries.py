@@ -26,7 +26,7 @@ from app.domain.model.retries import RetryPolicy
 from app.ports.agent_runtime import RunContext, RunStopped, TaskInput
 from app.ports.task_queue import Again, Delivery
 from tests.builders import at, canceling, submitted, task_id
-from tests.unit.test_run_task import Worker, answer, delivered, worker
+from tests.unit.at_work import Worker, answer, delivered, worker
 
 FLAKY = TaskError(code="model-rate-limited", message="slow down", retryable=True)
 
