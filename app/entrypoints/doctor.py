@@ -12,9 +12,11 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.errors import PlatformError, Unavailable
 from app.entrypoints.bootstrap.agents import (
     CREWAI,
+    agents_of,
     catalog_of,
     crewai_installed,
     missing_keys,
+    runtimes_of,
 )
 from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.limits import open_limits
@@ -23,6 +25,8 @@ from app.entrypoints.settings import Settings, SettingsError
 from app.entrypoints.settings.ecosystem import provider_variables
 
 _UNREACHABLE, _REFUSED = 3, 4
+_ASKED_BEFORE = ("limits", "model")
+"""What a worker needs too, and would only say again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings.append(await _limits(settings))
     findings.append(agents)
     findings.extend(_model(settings))
+    if agents.ok and all(finding.ok for finding in findings if finding.what in _ASKED_BEFORE):
+        findings.append(await _worker(settings, catalog))
     present = [name for name, is_set in provider_variables(os.environ).items() if is_set]
     findings.append(Finding("keys", ok=True, detail=f"set: {', '.join(present) or 'none'}"))
     return findings
@@ -124,6 +130,18 @@ def _agents(settings: Settings) -> tuple[AgentCatalog, Finding]:
         advice = "mend or remove the file"
         return AgentCatalog(()), Finding("agents", ok=False, detail=error.message, advice=advice)
     return catalog, Finding("agents", ok=True, detail=", ".join(each.name for each in catalog))
+
+
+async def _worker(settings: Settings, catalog: AgentCatalog) -> Finding:
+    """Whether a worker would start here: it loads what its agents name, crews too."""
+    try:
+        settings = agents_of(settings, catalog)
+        async with open_limits(settings) as limits:
+            runtimes = runtimes_of(settings, catalog, limits)
+    except (PlatformError, SettingsError) as error:
+        advice = "a worker with these settings does not start; the agent's file says what it needs"
+        return Finding("worker", ok=False, detail=str(error), advice=advice)
+    return Finding("worker", ok=True, detail=f"can run agents by {', '.join(runtimes)}")
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,19 @@ def test_the_doctor_blames_a_broken_file_and_not_the_broker(fleet: Fleet) -> Non
         fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(OWN)
     assert (said.returncode, "ok    broker" in said.stdout) == (4, True)
     assert f"FAIL  agents: {BROKEN}" in said.stdout
+
+
+def test_the_doctor_finds_a_callable_that_stops_a_worker(fleet: Fleet, tmp_path: Path) -> None:
+    agent = "name: lost\ndescription: x\nruntimes: {python: {callable: 'nowhere:run'}}\n"
+    (tmp_path / "lost.yaml").write_text(agent)
+    fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(tmp_path)
+    try:
+        said, started = fleet.run("doctor"), fleet.run("worker")
+    finally:
+        fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(OWN)
+    assert said.returncode == started.returncode == 4
+    assert "FAIL  worker: lost: runtimes.python.callable: cannot import" in said.stdout
+    assert started.stderr.startswith("crewline: lost: runtimes.python.callable: cannot import")
 
 
 @pytest.mark.parametrize("command", ["gateway --port 0", "worker", "topics plan"])
