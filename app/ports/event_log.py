@@ -92,15 +92,23 @@ class StoredOffsets(Protocol):
         """How far each shard has been read; one that is missing is read from its start."""
 
 
+class Ended(NamedTuple):
+    """Tasks that have ended, as a part of the log tells."""
+
+    attempts: Mapping[TaskId, int]
+    """The last attempt that ended each of them."""
+    read: Offsets
+    """How far the results have been read."""
+
+
 class Endings(Protocol):
     """Tells which tasks have ended, whether or not the views know of it."""
 
     @abstractmethod
-    async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
+    async def behind(self, read: Offsets) -> Ended:
         """The tasks whose end was appended behind these offsets, up to the moment of asking.
 
-        With the last attempt that ended each. Where very much stands there, only the latest is
-        looked at. Raises `LogUnavailable`.
+        Where very much stands there, only the latest is looked at. Raises `LogUnavailable`.
         """
 
 

@@ -44,8 +44,7 @@ class Delivery:
     interrupted: int = 0
     """Earlier runs of which nothing is known but that their worker died."""
     inherited_at: datetime | None = None
-    """When this worker took over from others, who may have run this message, where it is
-    redelivered, or other messages of the same task."""
+    """When this worker took over from others, who may have run other messages of the same task."""
     wait: float = 0.0
     """Seconds that are left of an `Again` whose end its worker has not seen: not to run before."""
     over: Callable[[], bool] = _never

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.ports.event_log import Endings, EventFeed, EventLog
+from app.ports.event_log import Endings, EventFeed, EventLog, Offsets
 from tests.builders import (
     canceled,
     completed,
@@ -33,7 +33,7 @@ class EndingsContract:
 
     async def test_on_an_empty_log_nothing_has_ended(self, endings: Endings) -> None:
         async with asyncio.timeout(30):
-            assert await endings.behind({}) == {}
+            assert (await endings.behind({})).attempts == {}
 
     async def test_every_kind_of_end_is_one_and_nothing_else(
         self, log: EventLog, endings: Endings
@@ -43,7 +43,8 @@ class EndingsContract:
         for message in (*ends, *others):
             await log.publish(message)
         async with asyncio.timeout(30):
-            assert await endings.behind({}) == {task_id(name): 1 for name in "abcd"}
+            ended = await endings.behind({})
+        assert ended.attempts == {task_id(name): 1 for name in "abcd"}
 
     async def test_the_last_attempt_that_ended_it_is_told(
         self, log: EventLog, endings: Endings
@@ -51,7 +52,7 @@ class EndingsContract:
         for attempt in (2, 4, 3):
             await log.publish(failed("t-1", attempt=attempt))
         async with asyncio.timeout(30):
-            assert await endings.behind({}) == {task_id("t-1"): 4}
+            assert (await endings.behind({})).attempts == {task_id("t-1"): 4}
 
     async def test_only_what_stands_behind_the_offsets_is_told(
         self, log: EventLog, feed: EventFeed, endings: Endings
@@ -60,9 +61,21 @@ class EndingsContract:
             await log.publish(completed(f"old-{number}"))
         read = await feed.ends()
         async with asyncio.timeout(30):
-            assert await endings.behind(read) == {}
+            assert (await endings.behind(read)).attempts == {}
         for number in range(20):
             await log.publish(completed(f"new-{number}"))
         async with asyncio.timeout(30):
-            told = await endings.behind(read)
-        assert told == {task_id(f"new-{number}"): 1 for number in range(20)}
+            ended = await endings.behind(read)
+        assert ended.attempts == {task_id(f"new-{number}"): 1 for number in range(20)}
+
+    async def test_who_goes_on_from_where_it_was_is_told_what_came_since(
+        self, log: EventLog, endings: Endings
+    ) -> None:
+        read: Offsets = {}
+        for name in ("a", "b", "c"):
+            await log.publish(started(name))
+            await log.publish(completed(name))
+            async with asyncio.timeout(30):
+                ended = await endings.behind(read)
+            assert ended.attempts == {task_id(name): 1}
+            read = {**read, **ended.read}

@@ -1,24 +1,18 @@
 """What has run before, here or elsewhere, does not run again."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from app.adapters.memory.clock import MemoryClock
-from app.adapters.memory.endings import MemoryEndings
-from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.commands import Earlier
 from app.domain.model.events import Result
-from app.domain.model.ids import TaskId, uuid7
+from app.domain.model.ids import uuid7
 from app.domain.model.progress import fold
-from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.ports.agent_runtime import RunContext, TaskInput
-from app.ports.event_log import Offsets
 from app.ports.status_store import ViewUpdate
-from tests.builders import at, completed, failed, redriven, submitted, task_id
+from tests.builders import at, completed, failed, redriven, submitted
 from tests.unit.at_work import Scripted, Worker, answer, delivered, holding, worker
 
 
@@ -74,40 +68,27 @@ async def test_what_is_sent_twice_is_looked_up_after_a_change_of_workers(
 
 async def test_an_end_that_the_views_do_not_know_of_yet_is_one() -> None:
     at_work = Worker(Scripted(answer), store=MemoryStatusStore())
-    again = replace(delivered(submitted("t-1"), redelivered=True), inherited_at=at(50))
     await at_work.log.publish(completed("t-1"))
-    await at_work.handle(again)
+    await at_work.handle(delivered(submitted("t-1"), redelivered=True))
     assert at_work.runtime.runs == 0
 
 
 async def test_an_end_from_before_a_redrive_is_none_whether_the_views_know_of_it_or_not() -> None:
     at_work = Worker(Scripted(answer), store=MemoryStatusStore())
     command = submitted("t-1").model_copy(update={"earlier": Earlier(attempts=1, redrives=1)})
-    again = replace(delivered(command, attempt=2, redelivered=True), inherited_at=at(50))
     await at_work.log.publish(failed("t-1"))
-    await at_work.handle(again)
+    await at_work.handle(delivered(command, attempt=2, redelivered=True))
     assert at_work.runtime.runs == 1
 
 
-async def test_what_the_views_lack_is_read_once_for_each_change_of_workers() -> None:
-    reads: list[Offsets] = []
-
-    class Counted(MemoryEndings):
-        async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
-            reads.append(read)
-            return await super().behind(read)
-
-    log, clock = MemoryEventLog(), MemoryClock(at(60))
-    unseen = UnseenEndings(MemoryStatusStore(), Counted(log), clock)
-    await log.publish(completed("t-1"))
-    first = [unseen.attempt_of(task_id(name), at(50)) for name in ("t-1", "t-2", "t-1")]
-    assert await asyncio.gather(*first) == [1, 0, 1]
-    assert len(reads) == 1
-    await log.publish(completed("t-2"))
-    assert await unseen.attempt_of(task_id("t-2"), at(60)) == 0
-    clock.advance(10)
-    assert await unseen.attempt_of(task_id("t-2"), at(65)) == 1
-    assert len(reads) == 2
+async def test_what_a_former_owner_ends_after_others_were_asked_about_is_no_secret() -> None:
+    at_work = Worker(Scripted(answer), store=MemoryStatusStore())
+    for name in ("t-1", "t-2"):
+        await at_work.log.publish(completed(name))
+        at_work.clock.advance(1)
+        again = replace(delivered(submitted(name), redelivered=True), inherited_at=at(50))
+        await at_work.handle(again)
+    assert at_work.runtime.runs == 0
 
 
 async def test_a_task_whose_id_was_made_since_then_is_not_looked_up() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -121,7 +122,8 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
             commit = None  # of a topic that was deleted and made again
         if commit is None:
             return Partition(name, PartitionOffsets(None, end), None)
-        return Partition(name, PartitionOffsets(commit, end), commit.position, inherited=True)
+        now = datetime.now(UTC)
+        return Partition(name, PartitionOffsets(commit, end), commit.position, inherited_at=now)
 
     async def _let_go(self, name: TopicPartition, *, finish: bool = False) -> None:
         partition = self._partitions.pop(name)

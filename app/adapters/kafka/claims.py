@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -82,12 +81,6 @@ class Claim:
     def redelivered(self) -> bool:
         """Whether a former owner of the partition may have run it."""
         return self.partition.offsets.may_have_run(self.record.offset)
-
-    @property
-    def inherited_at(self) -> datetime | None:
-        """When others may have had it until."""
-        partition = self.partition
-        return partition.taken_at if partition.inherited or self.redelivered else None
 
     @property
     def wait(self) -> float:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -26,9 +26,8 @@ class Partition:
     offsets: PartitionOffsets
     committed: int | None
     """The position the group last committed, as far as we know."""
-    inherited: bool = False
-    """Whether others had it before."""
-    taken_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    inherited_at: datetime | None = None
+    """When we took it over, where others had it before."""
     tried: int = 0
     """The highest position we asked to commit: where the answer was lost, it may be committed."""
     doubted: bool = False

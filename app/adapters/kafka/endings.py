@@ -1,21 +1,27 @@
 """What has ended behind given offsets, read from the results themselves."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import aclosing
+from typing import get_args
 
-from aiokafka import TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
+from app.adapters.kafka.cloudevents import TYPE_PREFIX
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.topics import Topics
 from app.adapters.kafka.whole_topic import WholeTopic
-from app.domain.model.events import TerminalEvent
+from app.domain.model.events import ResultEvent, TerminalEvent
 from app.domain.model.ids import TaskId
-from app.ports.event_log import Endings, Offsets
+from app.ports.event_log import Ended, Endings, LogUnavailable, Offsets, Shard
 
 _LATEST = 50_000
 """Some seconds' reading; what may run again has ended lately, or the views know of it."""
+_PATIENCE = 60.0
+_NO_ENDS = {
+    (TYPE_PREFIX + event.TYPE).encode()
+    for event in set(get_args(ResultEvent)) - set(get_args(TerminalEvent))
+}
 
 
 class KafkaEndings(Endings):
@@ -28,29 +34,38 @@ class KafkaEndings(Endings):
         self._topic = topics.results
         self._codec = Codec(topics)
 
-    async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
-        """Waits for brokers that are away."""
+    async def behind(self, read: Offsets) -> Ended:
         after = {TopicPartition(*shard): offset for shard, offset in read.items()}
         topic = WholeTopic(self._connection, self._topic, after, at_most=self._at_most)
-        ended: dict[TaskId, int] = {}
-        reading = asyncio.create_task(self._read(topic, ended))
+        attempts: dict[TaskId, int] = {}
+        reading = asyncio.create_task(self._read(topic, attempts))
         caught_up = asyncio.create_task(topic.caught_up())
         try:
-            await asyncio.wait({reading, caught_up}, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(_PATIENCE):
+                await asyncio.wait({reading, caught_up}, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 reading.result()
+        except TimeoutError as error:
+            raise LogUnavailable(f"{self._topic} cannot be read now") from error
         finally:
             for each in (reading, caught_up):
                 each.cancel()
             await asyncio.gather(reading, caught_up, return_exceptions=True)
-        return ended
+        return Ended(attempts, {Shard(*name): end for name, end in topic.positions.items()})
 
-    async def _read(self, topic: WholeTopic, ended: dict[TaskId, int]) -> None:
+    async def _read(self, topic: WholeTopic, attempts: dict[TaskId, int]) -> None:
         batches = topic.batches()
         async with aclosing(batches):  # type: ignore[type-var]  # so that its consumer ends too
             async for records in batches:
                 await asyncio.sleep(0)  # there may be many, and others wait for this loop
                 for record in records:
+                    if _is_no_end(record):
+                        continue
                     event = self._codec.event(record)
                     if isinstance(event, TerminalEvent):
-                        ended[event.task_id] = max(event.attempt, ended.get(event.task_id, 0))
+                        attempts[event.task_id] = max(event.attempt, attempts.get(event.task_id, 0))
+
+
+def _is_no_end(record: "ConsumerRecord[bytes, bytes]") -> bool:
+    """Most are none: spare reading them."""
+    return any(name == "ce_type" and value in _NO_ENDS for name, value in record.headers)

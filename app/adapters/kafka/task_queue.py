@@ -71,7 +71,7 @@ class KafkaTaskQueue(TaskQueue, Shares):
                     origin=origin_of(claim.record),
                     attempt=earlier.attempts + claim.tries.starts,
                     redelivered=claim.redelivered,
-                    inherited_at=claim.inherited_at,
+                    inherited_at=claim.partition.inherited_at,
                     lost=claim.lost,
                     failures=earlier.failures + claim.tries.failures,
                     interrupted=claim.tries.interrupted,

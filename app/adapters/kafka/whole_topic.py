@@ -45,6 +45,11 @@ class WholeTopic:
         self._caught_up = asyncio.Event()
 
     @property
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """How far each partition has been read."""
+        return self._positions
+
+    @property
     def has_caught_up(self) -> bool:
         """Whether all is read that stood there when reading began."""
         return self._caught_up.is_set()
@@ -102,7 +107,9 @@ class WholeTopic:
             self._ends = await ends_of(consumer, self._positions, self._connection)
             if self._at_most is not None:
                 for name, end in self._ends.items():
-                    self._positions[name] = max(self._positions[name], end - self._at_most)
+                    known = self._positions[name]
+                    known = known if known <= end else 0  # it was made anew
+                    self._positions[name] = max(known, end - self._at_most)
             self._seek(consumer)
         if all(self._positions[name] >= end for name, end in self._ends.items()):
             self._caught_up.set()

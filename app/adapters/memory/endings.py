@@ -1,22 +1,24 @@
 """What has ended behind given offsets, in the log in memory."""
 
-from collections.abc import Mapping
-
 from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.events import TerminalEvent
 from app.domain.model.ids import TaskId
-from app.ports.event_log import Endings, Offsets
+from app.ports.event_log import Ended, Endings, Offsets, Shard
 
 
 class MemoryEndings(Endings):
     def __init__(self, log: MemoryEventLog) -> None:
         self._log = log
 
-    async def behind(self, read: Offsets) -> Mapping[TaskId, int]:
-        ended: dict[TaskId, int] = {}
-        for shard in self._log.ends():
+    async def behind(self, read: Offsets) -> Ended:
+        attempts: dict[TaskId, int] = {}
+        ends = {shard: end for shard, end in self._log.ends().items() if self._of_results(shard)}
+        for shard in ends:
             for record in self._log.records(shard, read.get(shard, 0)):
                 event = record.message
                 if isinstance(event, TerminalEvent):
-                    ended[event.task_id] = max(event.attempt, ended.get(event.task_id, 0))
-        return ended
+                    attempts[event.task_id] = max(event.attempt, attempts.get(event.task_id, 0))
+        return Ended(attempts, ends)
+
+    def _of_results(self, shard: Shard) -> bool:
+        return shard.topic == self._log.results_topic

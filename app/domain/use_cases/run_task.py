@@ -99,8 +99,9 @@ class RunTaskHandler:
         if self.store is None or not self._may_have_run(delivery, command):
             return False
         before = command.earlier.attempts if command.earlier.redrives else 0
-        since = delivery.inherited_at
-        if self.unseen and since and await self.unseen.attempt_of(command.id, since) > before:
+        # a former owner may have gone on with what is redelivered until this moment
+        until = self.clock.now() if delivery.redelivered else delivery.inherited_at
+        if self.unseen and until and await self.unseen.attempt_of(command.id, until) > before:
             return True
         task = await self.store.find(command.id)
         if task is None:
