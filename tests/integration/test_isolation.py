@@ -6,16 +6,16 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from app.adapters.isolation.children import Children, ServerGone
+from app.adapters.isolation.children import Children
 from app.adapters.isolation.runtime import IsolatedRuntime
 from app.adapters.python.runtime import PythonRuntime
 from app.domain.model.agents import AgentSpec
-from app.domain.model.errors import RunFailed
+from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Result
 from app.ports.agent_runtime import AgentRuntime
 from app.ports.chat_model import ChatModels
@@ -242,14 +242,33 @@ async def test_a_run_whose_server_ends_before_it_begins_may_run_again(
 
 async def test_a_module_that_ends_the_server_is_said_at_start() -> None:
     children = Children([f"{AGENTS}:end_the_process"])
-    with pytest.raises(ServerGone, match="module"):
-        await asyncio.wait_for(children.warm_up(), 60)
+    served = [mine("crash")]
+    runtime = IsolatedRuntime(PythonRuntime(), python_runtime, children, served=served)
+    with pytest.raises(InvalidAgent, match="module"):
+        await asyncio.wait_for(runtime.warm_up(), 60)
     await children.close()
 
 
 async def test_a_module_that_exits_when_it_is_imported_leaves_the_others_alone() -> None:
     children = Children([f"{AGENTS}:exit_politely"])
     await asyncio.wait_for(children.warm_up(), 60)
+    await children.close()
+
+
+async def test_a_modules_own_signal_handlers_end_no_run() -> None:
+    children = Children([AGENTS, OTHERS, f"{AGENTS}:handle_signals_by_itself"])
+    runtime = IsolatedRuntime(PythonRuntime(), python_runtime, children)
+    context = RecordingContext()
+    await asyncio.wait_for(children.warm_up(), 60)
+    running = asyncio.create_task(runtime.run(mine("hang_in_a_tool"), task(), context))
+    await until(lambda: bool(context.reports), within=20)
+    assert children._server is not None
+    for number in (signal.SIGINT, signal.SIGTERM):  # as systemd and others, to the whole group
+        children._server.process.send_signal(number)
+    assert (await runtime.run(others("count_words"), task(), context)).output == {"words": 2}
+    assert not running.done()
+    running.cancel()
+    await asyncio.wait({running}, timeout=20)
     await children.close()
 
 
@@ -269,23 +288,42 @@ asyncio.run(main())
 """
 
 
-async def test_ctrl_c_while_the_server_starts_is_for_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORDS", str(tmp_path))
+@asynccontextmanager
+async def starting(words: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """A worker, and its server's process id, while that loads what waits for a word."""
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", STARTING, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        sys.executable,
+        "-c",
+        STARTING,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "WORDS": str(words)},
     )
-    assert worker.stdout is not None
     try:
-        await until((tmp_path / "loading").exists, within=60)
-        os.killpg(worker.pid, signal.SIGINT)  # what a terminal does
-        (tmp_path / "go on").touch()
-        assert await asyncio.wait_for(worker.stdout.readline(), 30) == b"warm\n"
-        assert await asyncio.wait_for(worker.wait(), 30) == 0
+        await until((words / "loading").exists, within=60)
+        yield worker, int((words / "loading").read_text())
     finally:
         with suppress(ProcessLookupError):
             worker.kill()
+        await worker.wait()
+
+
+async def test_ctrl_c_while_the_server_starts_is_for_the_worker(tmp_path: Path) -> None:
+    async with starting(tmp_path) as (worker, server):
+        assert os.getsid(server) != os.getsid(worker.pid)
+        os.killpg(worker.pid, signal.SIGINT)  # what a terminal does
+        os.kill(server, signal.SIGINT)
+        (tmp_path / "go on").touch()
+        assert worker.stdout is not None
+        assert await asyncio.wait_for(worker.stdout.readline(), 30) == b"warm\n"
+        assert await asyncio.wait_for(worker.wait(), 30) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of a parent's death")
+async def test_a_server_that_still_loads_ends_with_its_worker(tmp_path: Path) -> None:
+    async with starting(tmp_path) as (worker, server):
+        worker.kill()
+        await until(lambda: not alive(server))
 
 
 async def test_what_a_run_has_started_ends_with_it(

@@ -24,13 +24,10 @@ _Birth = tuple[int, "asyncio.Future[int]"]
 """A child's process id, and its exit code to come."""
 
 
-class ServerGone(Unavailable):
-    """The server of child processes ended before a child was born; the next has a new one."""
+class NoChild(Unavailable):
+    """The server of child processes took no more, or ended; the next child has a new one."""
 
     code = "isolation-unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("the server of isolated runs ended: did an agent's module stop it?")
 
 
 @dataclass(eq=False, slots=True)
@@ -81,7 +78,7 @@ class _Server:
             self.control.close()
             for born in self.expected:
                 if not born.done():
-                    born.set_exception(ServerGone())
+                    born.set_exception(NoChild("the server of isolated runs ended"))
             for ended in self.alive.values():
                 ended.set_result(_UNKNOWN)  # they are killed with it
             self.process.kill()  # it has nobody to work for any more
@@ -96,21 +93,22 @@ class Children:
         self._server: _Server | None = None
 
     async def warm_up(self) -> None:
-        """Return once everything is imported and children come at once; raises `ServerGone`."""
+        """Return once everything is imported and children come at once; raises `NoChild`."""
         ours, born = self._asked()
         ours.close()
         _, ended = await born
         await ended
 
     async def start(self, assignment: Assignment) -> Child:
-        """A child that does this; the first one waits for the server. Raises `ServerGone`."""
+        """A child that does this; the first one waits for the server. Raises `NoChild`."""
         ours, born = self._asked()
+        writer = None
         try:
             reader, writer = await asyncio.open_connection(sock=ours)
             writer.write(packed_bytes(pickle.dumps(assignment)))
             pid, ended = await born
         except BaseException:
-            ours.close()  # a child that nobody speaks to ends
+            (writer or ours).close()  # a child that nobody speaks to ends
             raise
         return Child(pid, reader, writer, ended)
 
@@ -127,9 +125,9 @@ class Children:
         with theirs:
             try:
                 socket.send_fds(server.control, [b"+"], [theirs.fileno()])
-            except OSError as error:  # it has just ended
+            except OSError as error:  # it has just ended, or has too much to do
                 ours.close()
-                raise ServerGone from error
+                raise NoChild(f"the server of isolated runs takes no more: {error}") from error
         server.expected.append(born)
         return ours, born
 
@@ -149,7 +147,7 @@ class Children:
                 # a fork keeps one thread: libraries shall not make others when they are imported
                 env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
             )
-        ours.sendall(packed({"path": sys.path, "preload": self._preload}))
+        ours.sendall(packed({"path": sys.path, "preload": self._preload, "worker": os.getpid()}))
         server = _Server(ours, process)
         server.listening = asyncio.create_task(server.listen())
         return server

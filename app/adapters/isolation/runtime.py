@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from app.adapters.isolation.attendant import Attendant, ChildGone
 from app.adapters.isolation.child import Assignment, BuildRuntime
-from app.adapters.isolation.children import Child, Children, ServerGone
+from app.adapters.isolation.children import Child, Children, NoChild
 from app.domain.model.agents import AgentSpec
-from app.domain.model.errors import RunFailed
+from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
@@ -53,15 +53,19 @@ class IsolatedRuntime(AgentRuntime):
         if any(spec.isolation == "thread" for spec in self._served):
             await self._inner.warm_up()
         if any(spec.isolation == "process" for spec in self._served):
-            await self._children.warm_up()
+            try:
+                await self._children.warm_up()
+            except NoChild as none:
+                message = f"isolation: process: {none.message}; did an agent's module stop it?"
+                raise InvalidAgent(message) from none
 
     async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
         if spec.isolation == "thread":
             return await self._inner.run(spec, task, context)
         try:
             child = await self._children.start(Assignment(self._build, spec, task, context.attempt))
-        except ServerGone as gone:
-            raise RunFailed(CRASHED, f"{spec.name}: {gone.message}", retryable=True) from gone
+        except NoChild as none:
+            raise RunFailed(CRASHED, f"{spec.name}: {none.message}", retryable=True) from none
         attendant = Attendant(child.reader, child.writer, context, self._models)
         serving = asyncio.create_task(attendant.outcome())
         error = "canceled"

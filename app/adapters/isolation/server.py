@@ -28,11 +28,18 @@ def main(descriptor: int) -> None:
     start = receive_frame(control)
     if start is None:
         return
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # what these mean is the worker's decision
     sys.path[:] = start["path"]
+    _leave_signals_to_the_worker()
+    _die_with(start["worker"])
     _warm_up(start["preload"])
+    _die_with(None)  # from here on it hears of its worker's end, and ends what runs have started
+    _leave_signals_to_the_worker()  # whatever was loaded wanted
     _serve(control)
+
+
+def _leave_signals_to_the_worker() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _warm_up(names: Iterable[str]) -> None:
@@ -110,10 +117,10 @@ def _become_child(
         os._exit(70)
 
 
-def _die_with(server: int) -> None:
+def _die_with(parent: int | None) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != server:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if parent else 0)
+    if parent and os.getppid() != parent:
         os._exit(0)
 
 
