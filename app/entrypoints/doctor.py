@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 
 import typer
@@ -133,11 +135,13 @@ def _agents(settings: Settings) -> tuple[AgentCatalog, Finding]:
 
 
 async def _worker(settings: Settings, catalog: AgentCatalog) -> Finding:
-    """Whether a worker would start here: it loads what its agents name, crews too."""
+    """Whether a worker can load what its agents name, crews too."""
     try:
         settings = agents_of(settings, catalog)
+        # what people's modules print when they are loaded is no finding
         async with open_limits(settings) as limits:
-            runtimes = runtimes_of(settings, catalog, limits)
+            with redirect_stdout(sys.stderr):
+                runtimes = runtimes_of(settings, catalog, limits)
     except (PlatformError, SettingsError) as error:
         advice = "a worker with these settings does not start; the agent's file says what it needs"
         return Finding("worker", ok=False, detail=str(error), advice=advice)

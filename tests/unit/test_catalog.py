@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from pydantic import JsonValue
 
 from app.adapters.local.catalog import FileCatalog, compile_schema
+from app.adapters.local.yaml_text import read_yaml
 from app.adapters.memory.catalog import MemoryCatalog
 from app.domain.model.agents import Agent
 from app.domain.model.commands import TaskRequest
@@ -92,6 +93,7 @@ def test_a_misspelt_field_names_the_closest_right_one(tmp_path: Path) -> None:
         (MINIMAL + "timeout_seconds: '5'", "timeout_seconds:"),
         (MINIMAL + "goal: one\ngoal: other", "'goal' stands here twice"),
         (MINIMAL + "retry: {attempts: 1, jitter: 0, attempts: 2}", "'attempts' stands here twice"),
+        (MINIMAL + "input_schema: {b: {<<: {a: 0}, c: 1, c: 2}}", "'c' stands here twice"),
         (MINIMAL + "input_schema: {type: strin}", "input_schema: type"),
         (MINIMAL + "output_schema: {required: 3}", "output_schema: required"),
         (MINIMAL + "input_schema: {$ref: 'https://example.com/x'}", "leads nowhere"),
@@ -105,6 +107,19 @@ def test_a_file_that_is_no_agent_is_refused_with_file_and_field(
     assert "mine.yaml" in message
     assert words in message
     assert "\n" not in message
+
+
+def test_what_is_merged_in_may_be_written_again() -> None:
+    text = """
+root: &r {a: 0}
+holder: {base: &b {<<: *r, a: 1}, 1: one, "1": text}
+derived: {<<: *b}
+"""
+    assert read_yaml(text) == {
+        "root": {"a": 0},
+        "holder": {"base": {"a": 1}, 1: "one", "1": "text"},
+        "derived": {"a": 1},
+    }
 
 
 def test_a_file_nested_without_end_is_refused(tmp_path: Path) -> None:

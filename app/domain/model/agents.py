@@ -10,6 +10,7 @@ from app.domain.model.budgets import UNLIMITED, AgentBudget, no_limit
 from app.domain.model.commands import SubmitTask, TaskRequest
 from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
 from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
+from app.domain.model.numbers import A_NUMBER
 from app.domain.model.retries import RetryPolicy
 
 Schema = dict[str, JsonValue]
@@ -36,10 +37,10 @@ class AgentSpec(BaseModel):
     tools: tuple[str, ...] = ()
     model: str | None = None
     """`provider:name` of the chat model this agent prefers."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=86_400, strict=True)] = 3_600
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400), A_NUMBER] = 3_600
     budget: AgentBudget = UNLIMITED
     """What it may spend on models; without one, what tasks ask for."""
-    max_backlog: Annotated[int, Field(ge=1, strict=True)] | None = None
+    max_backlog: Annotated[int, Field(ge=1), A_NUMBER] | None = None
     """How many of its tasks may wait before more are refused; without one, the gateway's."""
     retry: RetryPolicy = RetryPolicy()
     isolation: Literal["thread", "process"] = "thread"

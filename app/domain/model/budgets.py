@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from app.domain.model.errors import Rejected
 from app.domain.model.messages import Value
+from app.domain.model.numbers import A_NUMBER
 
 NANO = 1_000_000_000
 """Money is counted in billionths of a dollar, whole ones, so that sums are exact everywhere."""
@@ -23,10 +24,10 @@ class Budget(Value):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
-    tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
+    tokens: Annotated[int, Field(gt=0), A_NUMBER] | None = None
     """Of requests and answers together."""
-    model_calls: Annotated[int, Field(gt=0, strict=True)] | None = None
-    cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000, strict=True)] | None = None
+    model_calls: Annotated[int, Field(gt=0), A_NUMBER] | None = None
+    cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000), A_NUMBER] | None = None
     """US dollars; a model without a known price is not asked then."""
 
     @property

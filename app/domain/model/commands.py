@@ -15,6 +15,7 @@ from app.domain.model.ids import (
     TaskIdField,
 )
 from app.domain.model.messages import Message, Timestamp, WrittenTime
+from app.domain.model.numbers import A_NUMBER
 from app.domain.model.priorities import Priority
 
 CancelReason = Annotated[str, StringConstraints(max_length=1_000)]
@@ -50,7 +51,7 @@ class TaskBody(BaseModel):
     """The conversation this task belongs to; its tasks run one after another, in order."""
     priority: Priority = Priority.NORMAL
     """Which of the tasks that wait for a worker begins first."""
-    timeout_seconds: Annotated[float, Field(gt=0, le=86_400, strict=True)] | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400), A_NUMBER] | None = None
     """How many seconds one run may take, from its start; without it as many as its agent allows."""
     expires_at: WrittenTime | None = None
     """A task not started by then is rejected with reason `expired`."""

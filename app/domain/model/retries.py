@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.model.events import TaskError
+from app.domain.model.numbers import A_NUMBER
 
 
 class RetryPolicy(BaseModel):
@@ -12,13 +13,13 @@ class RetryPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    attempts: Annotated[int, Field(ge=1, le=100, strict=True)] = 3
+    attempts: Annotated[int, Field(ge=1, le=100), A_NUMBER] = 3
     """Runs in all, the first one included; 1 never tries again."""
-    backoff_seconds: Annotated[float, Field(gt=0, le=86_400, strict=True)] = 1.0
+    backoff_seconds: Annotated[float, Field(gt=0, le=86_400), A_NUMBER] = 1.0
     """Wait before the second run; it doubles with each one after it."""
-    ceiling_seconds: Annotated[float, Field(gt=0, le=604_800, strict=True)] = 300.0
+    ceiling_seconds: Annotated[float, Field(gt=0, le=604_800), A_NUMBER] = 300.0
     """The longest wait, unless a provider asks for more."""
-    jitter: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.2
+    jitter: Annotated[float, Field(ge=0, le=1), A_NUMBER] = 0.2
     """The part of a wait that is left to chance, so that what failed together comes back apart."""
     codes: frozenset[str] | None = None
     """The error codes worth another try; by default those failures that say so themselves."""

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from app.domain.model.dead_letters import DeadLetterReason
 from app.domain.model.ids import AgentNameField
 from app.domain.model.letters import LetterState, Person
-from app.domain.model.messages import Timestamp
+from app.domain.model.messages import WrittenTime
+from app.domain.model.numbers import A_NUMBER
 from app.ports.letter_store import LetterFilter
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -22,8 +23,8 @@ class LetterQuery(BaseModel):
     agent: AgentNameField | None = None
     reason: DeadLetterReason | None = None
     state: LetterState | None = None
-    since: Timestamp | None = Field(None, description="Set aside at this time or later.")
-    until: Timestamp | None = Field(None, description="Set aside before this time.")
+    since: WrittenTime | None = Field(None, description="Set aside at this time or later.")
+    until: WrittenTime | None = Field(None, description="Set aside before this time.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: str | None = Field(None, description="`next_cursor` of the page before.")
 
@@ -60,8 +61,8 @@ class LetterChoice(BaseModel):
 
     agent: AgentNameField | None = None
     reason: DeadLetterReason | None = None
-    since: Timestamp | None = None
-    until: Timestamp | None = Field(
+    since: WrittenTime | None = None
+    until: WrittenTime | None = Field(
         None, description="Set aside before this time; never later than the request."
     )
 
@@ -75,8 +76,8 @@ class RedriveManyRequest(BaseModel):
     model_config = _STRICT
 
     filter: LetterChoice = LetterChoice()
-    rate_per_second: Annotated[float, Field(gt=0, le=1_000, strict=True)] = 10
-    limit: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1_000
+    rate_per_second: Annotated[float, Field(gt=0, le=1_000), A_NUMBER] = 10
+    limit: Annotated[int, Field(ge=1, le=10_000), A_NUMBER] = 1_000
     cursor: str | None = Field(
         None, description="`next_cursor` of the answer before, to go on behind what was tried."
     )
