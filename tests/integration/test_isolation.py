@@ -250,8 +250,12 @@ async def test_a_module_that_ends_the_server_is_said_at_start() -> None:
 
 
 async def test_a_module_that_exits_when_it_is_imported_leaves_the_others_alone() -> None:
-    children = Children([f"{AGENTS}:exit_politely"])
-    await asyncio.wait_for(children.warm_up(), 60)
+    children = Children([f"{AGENTS}:exit_politely", OTHERS])
+    runtime = IsolatedRuntime(PythonRuntime(), python_runtime, children)
+    async with asyncio.timeout(60):
+        await children.warm_up()
+        result = await runtime.run(others("count_words"), task(), RecordingContext())
+    assert result.output == {"words": 2}
     await children.close()
 
 

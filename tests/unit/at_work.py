@@ -120,3 +120,18 @@ def delivered(
     origin = Origin(topic="t", partition=0, offset=7, timestamp=at(0), key=b"k", value=b"v")
     lost = asyncio.Event()
     return Delivery(content, origin, attempt, redelivered, lost, failures, interrupted)
+
+
+class Hang:
+    """Work that goes on until it is stopped, and notes both."""
+
+    def __init__(self) -> None:
+        self.begun, self.stopped = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, task: TaskInput, context: RunContext) -> Result:
+        self.begun.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            self.stopped.set()
+        return Result()

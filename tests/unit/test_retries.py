@@ -26,7 +26,7 @@ from app.domain.model.retries import RetryPolicy
 from app.ports.agent_runtime import RunContext, RunStopped, TaskInput
 from app.ports.task_queue import Again, Delivery
 from tests.builders import at, canceling, submitted, task_id
-from tests.unit.at_work import Worker, answer, delivered, worker
+from tests.unit.at_work import Hang, Worker, answer, delivered, worker
 
 FLAKY = TaskError(code="model-rate-limited", message="slow down", retryable=True)
 
@@ -213,22 +213,13 @@ async def test_a_task_canceled_before_its_start_never_starts() -> None:
 
 
 async def test_a_running_task_is_canceled_when_its_work_has_stopped() -> None:
-    started, stopped = asyncio.Event(), asyncio.Event()
-
-    async def hang(task: TaskInput, context: RunContext) -> Result:
-        started.set()
-        try:
-            await asyncio.sleep(600)
-        finally:
-            stopped.set()
-        return Result()
-
+    hang = Hang()
     at_work = worker(hang)
     handling = asyncio.ensure_future(at_work.handle(delivered(submitted("t-1"))))
-    await asyncio.wait_for(started.wait(), 5)
+    await asyncio.wait_for(hang.begun.wait(), 5)
     at_work.handle.cancellations.note(canceling("t-1"))
     await asyncio.wait_for(handling, 5)
-    assert stopped.is_set()
+    assert hang.stopped.is_set()
     assert isinstance(at_work.events[-1], TaskCanceled)
 
 

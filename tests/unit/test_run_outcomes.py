@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -16,7 +17,15 @@ from app.domain.model.lifecycle import Reason
 from app.ports.agent_runtime import RunContext, TaskInput
 from app.ports.task_queue import Again
 from tests.builders import at, submitted
-from tests.unit.at_work import Scripted, Worker, delivered, worker
+from tests.unit.at_work import Hang, Scripted, Worker, delivered, worker
+
+
+async def failed_at(at_work: Worker, **asked: Any) -> TaskFailed:
+    """How a worker told the end of a task that it could not do."""
+    await at_work.handle(delivered(submitted("t-1", **asked)))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    return failed
 
 
 async def failed_by(error: BaseException) -> tuple[Worker, TaskFailed]:
@@ -26,10 +35,7 @@ async def failed_by(error: BaseException) -> tuple[Worker, TaskFailed]:
         raise error
 
     at_work = worker(fail)
-    await at_work.handle(delivered(submitted("t-1")))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
-    return at_work, failed
+    return at_work, await failed_at(at_work)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +108,7 @@ async def test_a_result_that_nobody_could_read_fails_the_task_and_says_so(result
     async def return_it(task: TaskInput, context: RunContext) -> Result:
         return result
 
-    at_work = worker(return_it)
-    await at_work.handle(delivered(submitted("t-1")))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
+    failed = await failed_at(worker(return_it))
     assert failed.error.code == "agent-error"
     assert failed.error.message.startswith("the result is ")
 
@@ -157,31 +160,17 @@ async def test_a_wait_that_is_none_or_has_no_end_does_not_keep_a_task_for_ever(
 
 
 async def test_a_run_over_its_time_is_stopped_and_fails_by_its_deadline() -> None:
-    stopped = asyncio.Event()
-
-    async def hang(task: TaskInput, context: RunContext) -> Result:
-        try:
-            await asyncio.sleep(600)
-        finally:
-            stopped.set()
-        return Result()
-
-    at_work = worker(hang)
-    await at_work.handle(delivered(submitted("t-1", timeout_seconds=0.05)))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
+    hang = Hang()
+    failed = await failed_at(worker(hang), timeout_seconds=0.05)
     assert failed.reason is Reason.DEADLINE_EXCEEDED
-    assert stopped.is_set()
+    assert hang.stopped.is_set()
 
 
 async def test_a_result_too_large_for_the_log_fails_the_task_and_says_so() -> None:
     async def a_lot(task: TaskInput, context: RunContext) -> Result:
         return Result(output="x" * 5_000)
 
-    at_work = Worker(Scripted(a_lot), log=MemoryEventLog(max_message_bytes=2_000))
-    await at_work.handle(delivered(submitted("t-1")))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
+    failed = await failed_at(Worker(Scripted(a_lot), log=MemoryEventLog(max_message_bytes=2_000)))
     assert (failed.error.code, failed.sequence) == ("payload-too-large", 2)
 
 
@@ -189,8 +178,5 @@ async def test_a_refusal_that_leaks_from_a_runtime_fails_the_task_and_comes_not_
     async def refuse(task: TaskInput, context: RunContext) -> Result:
         raise InvalidInput("the agent's own words")
 
-    at_work = worker(refuse)
-    await at_work.handle(delivered(submitted("t-1")))
-    failed = at_work.events[-1]
-    assert isinstance(failed, TaskFailed)
+    failed = await failed_at(worker(refuse))
     assert failed.error.code == "invalid"

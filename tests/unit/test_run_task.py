@@ -21,7 +21,7 @@ from app.domain.model.messages import Message
 from app.ports.agent_runtime import RunContext, TaskInput
 from app.ports.event_log import LogUnavailable
 from tests.builders import TRACEPARENT, WORKER, submitted, task_id
-from tests.unit.at_work import answer, delivered, worker
+from tests.unit.at_work import Hang, answer, delivered, worker
 from tests.waiting import until
 
 
@@ -123,23 +123,14 @@ async def test_a_dead_letter_that_cannot_be_posted_raises_so_that_it_comes_again
 
 
 async def test_a_run_that_is_cut_off_tells_no_ending_and_stops_its_work() -> None:
-    begun, stopped = asyncio.Event(), asyncio.Event()
-
-    async def hang(task: TaskInput, context: RunContext) -> Result:
-        begun.set()
-        try:
-            await asyncio.sleep(600)
-        finally:
-            stopped.set()
-        return Result()
-
+    hang = Hang()
     at_work = worker(hang)
     run = asyncio.create_task(at_work.handle(delivered(submitted("t-1"))))
-    await begun.wait()
+    await hang.begun.wait()
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert stopped.is_set()
+    assert hang.stopped.is_set()
     assert [type(event) for event in at_work.events] == [TaskStarted]
 
 

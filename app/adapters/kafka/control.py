@@ -20,8 +20,7 @@ class KafkaControl(Control):
         self._topic = WholeTopic(connection, topics.control)
 
     async def listen(self, hear: Callable[[CancelTask], None]) -> None:
-        batches = self._topic.batches()
-        async with aclosing(batches):  # type: ignore[type-var]  # so that its consumer ends too
+        async with aclosing(self._topic.batches()) as batches:
             async for records in batches:
                 for record in records:
                     message = read_control(record)

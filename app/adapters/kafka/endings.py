@@ -38,24 +38,17 @@ class KafkaEndings(Endings):
         after = {TopicPartition(*shard): offset for shard, offset in read.items()}
         topic = WholeTopic(self._connection, self._topic, after, at_most=self._at_most)
         attempts: dict[TaskId, int] = {}
-        reading = asyncio.create_task(self._read(topic, attempts))
-        caught_up = asyncio.create_task(topic.caught_up())
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await asyncio.wait({reading, caught_up}, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                reading.result()
+            async with asyncio.timeout(_PATIENCE), asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read(topic, attempts))
+                await topic.caught_up()
+                reading.cancel()
         except TimeoutError as error:
             raise LogUnavailable(f"{self._topic} cannot be read now") from error
-        finally:
-            for each in (reading, caught_up):
-                each.cancel()
-            await asyncio.gather(reading, caught_up, return_exceptions=True)
         return Ended(attempts, {Shard(*name): end for name, end in topic.positions.items()})
 
     async def _read(self, topic: WholeTopic, attempts: dict[TaskId, int]) -> None:
-        batches = topic.batches()
-        async with aclosing(batches):  # type: ignore[type-var]  # so that its consumer ends too
+        async with aclosing(topic.batches()) as batches:
             async for records in batches:
                 await asyncio.sleep(0)  # there may be many, and others wait for this loop
                 for record in records:

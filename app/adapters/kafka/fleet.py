@@ -37,8 +37,7 @@ class KafkaFleetFeed(FleetFeed):
         self._topic = WholeTopic(connection, topics.workers)
 
     async def heard(self) -> AsyncIterator[Heard]:
-        batches = self._topic.batches()
-        async with aclosing(batches):  # type: ignore[type-var]  # so that its consumer ends too
+        async with aclosing(self._topic.batches()) as batches:
             async for records in batches:
                 live = self._topic.has_caught_up
                 for record in records:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -58,8 +58,11 @@ class WholeTopic:
         """Return once all is read that stood there when reading began."""
         await self._caught_up.wait()
 
-    async def batches(self) -> AsyncIterator[Sequence["ConsumerRecord[bytes, bytes]"]]:
-        """Yield records in order; the next batch is asked for when the last has been dealt with."""
+    async def batches(self) -> AsyncGenerator[Sequence["ConsumerRecord[bytes, bytes]"], None]:
+        """Yield records in order; the next batch is asked for when the last has been dealt with.
+
+        Whoever leaves off closes it, so that its consumer ends too.
+        """
         consumer = await self._connected()
         try:
             while True:

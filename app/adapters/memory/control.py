@@ -34,5 +34,4 @@ class MemoryControl(Control):
         return records
 
     def _ends(self) -> dict[Shard, int]:
-        topic = self._log.control_topic
-        return {shard: end for shard, end in self._log.ends().items() if shard.topic == topic}
+        return self._log.ends(self._log.control_topic)

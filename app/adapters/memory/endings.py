@@ -3,7 +3,7 @@
 from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.events import TerminalEvent
 from app.domain.model.ids import TaskId
-from app.ports.event_log import Ended, Endings, Offsets, Shard
+from app.ports.event_log import Ended, Endings, Offsets
 
 
 class MemoryEndings(Endings):
@@ -12,13 +12,10 @@ class MemoryEndings(Endings):
 
     async def behind(self, read: Offsets) -> Ended:
         attempts: dict[TaskId, int] = {}
-        ends = {shard: end for shard, end in self._log.ends().items() if self._of_results(shard)}
+        ends = self._log.ends(self._log.results_topic)
         for shard in ends:
             for record in self._log.records(shard, read.get(shard, 0)):
                 event = record.message
                 if isinstance(event, TerminalEvent):
                     attempts[event.task_id] = max(event.attempt, attempts.get(event.task_id, 0))
         return Ended(attempts, ends)
-
-    def _of_results(self, shard: Shard) -> bool:
-        return shard.topic == self._log.results_topic

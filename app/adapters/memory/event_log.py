@@ -17,7 +17,7 @@ from app.domain.model.ids import WorkerId
 from app.domain.model.letters import LetterFact
 from app.domain.model.messages import Message
 from app.ports.delays import Unwanted, nothing
-from app.ports.event_log import EventLog, Offsets, Recorded, Shard
+from app.ports.event_log import EventLog, Recorded, Shard
 
 _RESULTS = frozenset(get_args(ResultEvent))
 
@@ -91,9 +91,13 @@ class MemoryEventLog(EventLog):
     def dead_letters_topic(self) -> str:
         return f"{self._prefix}.dead-letters"
 
-    def ends(self) -> Offsets:
-        """Where each shard that has messages ends now."""
-        return {shard: len(records) for shard, records in self._shards.items()}
+    def ends(self, topic: str | None = None) -> dict[Shard, int]:
+        """Where each shard that has messages ends now; of one topic, or of all."""
+        return {
+            shard: len(records)
+            for shard, records in self._shards.items()
+            if topic in (None, shard.topic)
+        }
 
     def records(self, shard: Shard, start: int = 0, limit: int | None = None) -> Sequence[Recorded]:
         """What stands in a shard, from an offset on."""

@@ -31,5 +31,4 @@ class MemoryResultTail(ResultTail):
                         yield event
 
     def _ends(self) -> dict[Shard, int]:
-        topic = self._log.results_topic
-        return {shard: end for shard, end in self._log.ends().items() if shard.topic == topic}
+        return self._log.ends(self._log.results_topic)

@@ -34,13 +34,15 @@ Timestamp = Annotated[
 """A moment in UTC with millisecond precision; a time without an offset is read as UTC."""
 
 
+_DATE = re.compile(r"\d{4}-")
+
+
 def _no_number(at: object) -> object:
     if isinstance(at, int | float) or (isinstance(at, str) and not _DATE.match(at)):
         raise ValueError("is no time by RFC 3339, such as 2026-01-31T12:00:00Z")
     return at
 
 
-_DATE = re.compile(r"\d{4}-")
 WrittenTime = Annotated[Timestamp, BeforeValidator(_no_number)]
 """A `Timestamp` as people and programs write it: 5 is no moment in 1970, but a mistake."""
 
