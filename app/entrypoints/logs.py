@@ -7,25 +7,39 @@ Log constant messages with fields. Bind `task_id` with `structlog.contextvars.bo
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from app.domain.model.messages import rfc3339
+from app.entrypoints.log_floods import FloodFilter
 from app.entrypoints.log_redaction import redact
 
 _FIRST = ("ts", "level", "logger", "event", "task_id", "trace_id", "span_id")
 _OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "aiokafka", "alembic", "crewai")
 """Loggers of libraries that may have been given handlers of their own."""
 
-_TALKATIVE = ("anthropic", "crewai", "httpcore", "httpx", "langchain", "LiteLLM", "openai")
-"""Libraries whose lower levels hold prompts or the bytes of a call."""
+_LIBRARIES = (
+    *(
+        "aiokafka",
+        "aiosqlite",
+        "alembic",
+        "anthropic",
+        "asyncio",
+        "crewai",
+        "faststream",
+        "httpcore",
+    ),
+    *("httpx", "langchain", "langchain_core", "langsmith", "LiteLLM", "openai", "opentelemetry"),
+    *("redis", "sqlalchemy", "urllib3", "uvicorn"),
+)
+"""Libraries whose lower levels tell each step they take, or hold prompts and the bytes of a call.
 
-_CHATTY = ("aiokafka", "alembic", "uvicorn")
-"""Libraries that tell each step they take; heard when everything is."""
+They are heard from WARNING on, whatever our own level is, but where one is asked for by name."""
 
 _HARMLESS = {"aiokafka": ("GroupCoordinatorNotAvailable", "CoordinatorNotAvailable")}
 """What happens once in the life of a new broker and mends itself."""
@@ -35,13 +49,15 @@ def configure_logging(
     level: str = "INFO",
     format: Literal["auto", "json", "text"] = "auto",  # noqa: A002 - the setting's name
     *,
+    levels: Mapping[str, str] = MappingProxyType({}),
     extra_processors: Sequence[Processor] = (),
     stream: TextIO | None = None,
 ) -> None:
     """Send every log of this process to one stream (standard error by default).
 
-    `extra_processors` may add fields, such as those of the current span, before secrets are taken
-    out. Run uvicorn with `log_config=None`, or it takes its loggers back.
+    `levels` are those of single loggers by name, where they differ. `extra_processors` may add
+    fields, such as those of the current span, before secrets are taken out. Run uvicorn with
+    `log_config=None`, or it takes its loggers back.
     """
     stream = stream or sys.stderr
     shared: list[Processor] = [
@@ -55,6 +71,7 @@ def configure_logging(
     ]
     handler = logging.StreamHandler(stream)
     handler.addFilter(_HarmlessFilter(level))
+    handler.addFilter(FloodFilter(handler.handle))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -64,7 +81,7 @@ def configure_logging(
             ],
         )
     )
-    _route(handler, level)
+    _route(handler, level, levels)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -78,7 +95,7 @@ def configure_logging(
     )
 
 
-def _route(handler: logging.Handler, level: str) -> None:
+def _route(handler: logging.Handler, level: str, levels: Mapping[str, str]) -> None:
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -89,11 +106,10 @@ def _route(handler: logging.Handler, level: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
-    for name in _TALKATIVE:
+    for name in _LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    for name in _CHATTY:
-        quiet = logging.NOTSET if root.level == logging.DEBUG else max(logging.WARNING, root.level)
-        logging.getLogger(name).setLevel(quiet)
+    for name, own_level in levels.items():
+        logging.getLogger(name).setLevel(own_level)
     logging.captureWarnings(capture=True)
 
 

@@ -88,7 +88,7 @@ class Producer:
             async with asyncio.timeout(self._deadline):
                 await self._usable()
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("kafka is away, will connect with the next message", exc_info=error)
+            log.warning("kafka is away, will connect with the next message: %s", error)
         return self
 
     async def __aexit__(

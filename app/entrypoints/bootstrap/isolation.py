@@ -59,7 +59,7 @@ def crews_in_a_child(log: LoggingSettings, model: Model | None, models: ChatMode
 def _log_as(log: LoggingSettings) -> None:
     from app.entrypoints.logs import configure_logging  # noqa: PLC0415
 
-    configure_logging(log.level, log.format)
+    configure_logging(log.level, log.format, levels=log.levels)
 
 
 def _modules(specs: Sequence[AgentSpec]) -> list[str]:

@@ -63,7 +63,8 @@ def observing(settings: Settings, process: str, instance: str | None = None) -> 
         from app.adapters.otel.current import add_trace_ids  # noqa: PLC0415  off costs nothing
 
         processors.append(add_trace_ids)
-    configure_logging(settings.logging.level, settings.logging.format, extra_processors=processors)
+    log = settings.logging
+    configure_logging(log.level, log.format, levels=log.levels, extra_processors=processors)
     try:
         yield Observed(telemetry)
     finally:

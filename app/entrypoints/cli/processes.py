@@ -170,7 +170,9 @@ def _run(name: str, overrides: Mapping[str, Mapping[str, object]], **options: An
     with told():
         try:
             settings = load_settings(**overrides)
-            configure_logging(settings.logging.level, settings.logging.format)
+            configure_logging(
+                settings.logging.level, settings.logging.format, levels=settings.logging.levels
+            )
             if name in _TOLD_BY_US:
                 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
             gc.disable()  # what loading makes is there to stay

@@ -13,7 +13,7 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """A text as a list: a JSON array, or parts between commas."""
     if not isinstance(value, str):
         return value
@@ -25,10 +25,10 @@ def _listed(value: object) -> object:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=249, pattern=r"^[A-Za-z0-9._-]+$")]
 """A name Kafka takes for topics and groups."""
 
-Names = Annotated[list[Name], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[list[Name], NoDecode, BeforeValidator(listed)]
 """Several names; as one text they are separated by commas."""
 
-Texts = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Texts = Annotated[list[str], NoDecode, BeforeValidator(listed)]
 """Several texts without commas in them; as one text they are separated by commas."""
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
