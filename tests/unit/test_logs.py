@@ -10,7 +10,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from app.entrypoints.log_redaction import mask_secrets
+from app.domain.model.redaction import mask_secrets
 from app.entrypoints.logs import configure_logging
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import traceback
 
 from opentelemetry.trace import Span, StatusCode
 
 from app.adapters.otel import names
 from app.domain.model.errors import PlatformError, RunFailed
+from app.domain.model.redaction import mask_secrets
 
 CANCELED = "canceled"
 _A_NAME = re.compile(r"[A-Za-z_][\w.-]{0,79}")
@@ -29,11 +31,17 @@ def mark(span: Span, kind: str, message: str | None = None) -> None:
     if not _A_NAME.fullmatch(kind):
         kind, message = names.OTHER, message or kind
     span.set_attribute(names.ERROR_TYPE, kind)
-    span.set_status(StatusCode.ERROR, message[:_LONGEST] if message else None)
+    span.set_status(StatusCode.ERROR, mask_secrets(message)[:_LONGEST] if message else None)
 
 
 def mark_raised(span: Span, error: BaseException) -> None:
     """Say that it ended by an exception; one that nobody foresaw leaves its stack trace, too."""
     mark(span, error_type(error), str(error))
     if isinstance(error, Exception) and not isinstance(error, PlatformError):
-        span.record_exception(error)
+        span.record_exception(
+            error,
+            attributes={
+                "exception.message": mask_secrets(str(error)),
+                "exception.stacktrace": mask_secrets("".join(traceback.format_exception(error))),
+            },
+        )

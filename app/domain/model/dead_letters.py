@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from app.domain.model.ids import AgentName, LetterId, TaskId, derived_task_id
 from app.domain.model.messages import Timestamp, Value, rfc3339
+from app.domain.model.redaction import Told
 
 
 class DeadLetterReason(StrEnum):
@@ -34,7 +35,7 @@ class Origin:
 class DeadLetter(Value):
     origin: Origin
     reason: DeadLetterReason
-    detail: str
+    detail: Told
     task_id: TaskId | None
     at: Timestamp
     agent: AgentName | None = None

@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 from app.domain.model.ids import AgentNameField, RuntimeNameField, TaskIdField, WorkerIdField
 from app.domain.model.lifecycle import Reason
 from app.domain.model.messages import Message, Timestamp, Value
+from app.domain.model.redaction import Told
 
 
 class Usage(Value):
@@ -37,7 +38,7 @@ class TaskError(Value):
 
     code: str
     """The kind of error for programs; it never changes."""
-    message: str
+    message: Told
     """What happened, in words."""
     retryable: bool = False
     """Whether another run might end better."""
@@ -102,7 +103,7 @@ class TaskProgressed(Event):
     """The run tells how far it is."""
 
     TYPE: ClassVar[str] = "task.progressed.v1"
-    message: str
+    message: Told
     """What it is doing, for people."""
     progress: Annotated[float, Field(ge=0, le=1)] | None = None
     """How much of it is done; 1 is all."""
@@ -204,7 +205,7 @@ class TraceStep(Trace):
     phase: Literal["started", "completed", "failed"]
     duration_ms: float | None = None
     """How long it took, once it has ended."""
-    detail: str | None = None
+    detail: Told | None = None
     """What there is to say about it, such as its error."""
 
 
@@ -223,7 +224,7 @@ class TraceModelCall(Trace):
     """US dollars; null where the model has no known price."""
     finish_reason: str | None = None
     """Why the model stopped, in the provider's words."""
-    error: str | None = None
+    error: Told | None = None
     """Why it did not answer, where it did not."""
 
 
@@ -234,7 +235,7 @@ class TraceToolCall(Trace):
     tool: str
     """The tool's name."""
     duration_ms: float
-    error: str | None = None
+    error: Told | None = None
     """Why it failed, where it did."""
 
 
@@ -250,7 +251,7 @@ class TraceLog(Trace):
 
     TYPE: ClassVar[str] = "trace.log.v1"
     level: Literal["debug", "info", "warning", "error"] = "info"
-    message: str
+    message: Told
 
 
 TerminalEvent = TaskCompleted | TaskFailed | TaskCanceled | TaskRejected

@@ -19,6 +19,7 @@ from app.domain.model.errors import (
     UnknownDeadLetter,
     UnknownTask,
 )
+from app.domain.model.redaction import mask_secrets
 from app.domain.use_cases.admit_task import BacklogFull
 
 MEDIA_TYPE = "application/problem+json"
@@ -71,7 +72,7 @@ class Problem(Exception):
             type=f"urn:crewline:problem:{self.code}",
             title=self.code.replace("-", " ").capitalize(),
             status=self.status,
-            detail=self.detail,
+            detail=mask_secrets(self.detail),
             instance=quote(instance[:_LONGEST_PATH]),
             code=self.code,
             retryable=self.retryable,

@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
+from app.domain.model.redaction import SECRET_NAME, learn_secrets
 from app.entrypoints.settings.ecosystem import LEFT_TO_THE_SDKS, Nested, understood
 from app.entrypoints.settings.model import PREFIX, Settings
 from app.entrypoints.settings.problems import (
     SettingsError,
+    groups,
     misspelt,
     problems,
     variables,
@@ -52,9 +54,22 @@ def load_settings(**overrides: Mapping[str, object]) -> Settings:
     }
     try:
         merged = _merged(understood(_environ()), source(), given)
-        return Settings.model_validate(_with_prefixed_groups(merged))
+        settings = Settings.model_validate(_with_prefixed_groups(merged))
     except ValidationError as error:
         raise SettingsError(problems(error, origins)) from error
+    learn_secrets(_secrets_of(settings))
+    return settings
+
+
+def _secrets_of(settings: Settings) -> Iterator[str]:
+    """The values of secret settings, and of the variables the SDKs read their keys from."""
+    for group in groups():
+        for _, value in getattr(settings, group):
+            if isinstance(value, SecretStr):
+                yield value.get_secret_value()
+    for name, value in _environ().items():
+        if SECRET_NAME.search(name):
+            yield value
 
 
 def _hand_on() -> None:
