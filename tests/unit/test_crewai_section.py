@@ -42,6 +42,8 @@ def test_an_agent_of_few_words_is_filled_up() -> None:
         ({"agents": ONE, "tasks": [step()], "factory": "a:b"}, "brings its own agents and tasks"),
         ({"factory": "no-colon"}, "runtimes.crewai.factory"),
         ({"agents": ONE, "tasks": [step(description="{{ x")]}, "task 'do': line 1"),
+        ({"agents": ONE, "tasks": [step(description="{% include parameters.x %}")]}, "includes no"),
+        ({"agents": ONE, "tasks": [step(description="{% include '/etc/x' %}")]}, "includes no"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_its_place(

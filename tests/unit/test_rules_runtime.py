@@ -54,6 +54,66 @@ async def test_a_template_lies_beside_the_agents_file(tmp_path: Path) -> None:
     assert result.output == "# Hello Ann\n"
 
 
+OUTSIDE = ["/proc/self/environ", "../secret.txt", "link.md", "folder/secret.txt", "//secret.txt"]
+"""Ways to a file that is not the catalog's; the last two lead through links."""
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    """A catalog's folder with links in and out of it, as a mounted ConfigMap has them."""
+    folder = tmp_path / "agents"
+    (folder / "..data").mkdir(parents=True)
+    (folder / "..data" / "kept.md").write_text("kept {{ text }}")
+    (folder / "kept.md").symlink_to("..data/kept.md")
+    (tmp_path / "secret.txt").write_text("the secret")
+    (folder / "link.md").symlink_to("../secret.txt")
+    (folder / "folder").symlink_to("..")
+    return folder
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+async def test_a_template_is_a_file_below_the_catalogs_folders(catalog: Path, name: str) -> None:
+    runtime = RulesRuntime([catalog])
+    with pytest.raises(InvalidAgent, match="template"):
+        runtime.check(agent("rules", template=name))
+    including = agent("rules", template=f"{{% include '{name}' %}} {{{{ text }}}}")
+    with pytest.raises(RunFailed, match="TemplateNotFound"):
+        await runtime.run(including, task("Ann"), RecordingContext())
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% include parameters.x %}",
+        "{% include ['kept.md', parameters.x] %}",
+        "{% import parameters.x as other %}",
+        "{% from text import other %}",
+        "{% extends 'kept' ~ parameters.x %}",
+        "{% if text %}{% set x = parameters.x %}{% include x ignore missing %}{% endif %}",
+    ],
+)
+async def test_what_a_template_includes_is_never_chosen_by_a_task(
+    catalog: Path, template: str
+) -> None:
+    runtime = RulesRuntime([catalog])
+    with pytest.raises(InvalidAgent, match="names in quotes"):
+        runtime.check(agent("rules", template=template))
+    (catalog / "chosen.md").write_text(template)
+    includes_it = agent("rules", template="{% include 'chosen.md' %}")
+    for name in ("kept.md", *OUTSIDE):
+        with pytest.raises(RunFailed, match="names in quotes"):
+            await runtime.run(includes_it, task("Ann", x=name), RecordingContext())
+
+
+async def test_a_template_includes_others_of_its_catalog_by_name(catalog: Path) -> None:
+    (catalog / "own.md").write_text("{% include 'kept.md' %}, {% include ['no.md', 'kept.md'] %}")
+    spec = agent("rules", template="own.md")
+    runtime = RulesRuntime([catalog])
+    runtime.check(spec)
+    result = await runtime.run(spec, task("Ann"), RecordingContext())
+    assert result.output == "kept Ann, kept Ann"
+
+
 @pytest.mark.parametrize(
     "template",
     [

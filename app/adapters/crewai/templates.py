@@ -1,11 +1,12 @@
 """Descriptions as Jinja2 templates over a task.
 
 CrewAI's own `{name}` interpolation is never used: it would read the braces in what people write.
+A template reads no files: there is no loader, and one that includes others is refused at load.
 """
 
 from functools import lru_cache
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from app.domain.model.errors import InvalidAgent, RunFailed
@@ -23,8 +24,11 @@ def check_template(text: str, where: str) -> None:
     """Return if it is a template, else raise `InvalidAgent`."""
     try:
         _compiled(text)
+        reads = [*meta.find_referenced_templates(_environment.parse(text))]
     except TemplateSyntaxError as error:
         raise InvalidAgent(f"{where}: line {error.lineno}: {error.message}") from error
+    if reads:
+        raise InvalidAgent(f"{where}: a task of a crew includes no other templates")
 
 
 def render(text: str, task: TaskInput) -> str:
