@@ -156,6 +156,56 @@ async def test_a_task_that_fails_again_comes_back_until_the_limit(
     assert "redrive-limit" in refused.stderr
 
 
+async def test_an_error_that_the_agent_names_is_tried_again_and_leaves_a_letter(
+    fleet: Fleet, user: Outside
+) -> None:
+    task_id = await user.submit("refusing", {"input": "now"})
+    task = await user.ended(task_id)
+    assert (task["state"], task["reason"], task["attempt"]) == ("failed", "dead-lettered", 2)
+    letter = await letter_of(user, task_id, agent="refusing")
+    assert letter["reason"] == "retries-exhausted"
+    assert letter["detail"].startswith("ConnectionError: nobody answers")
+
+    mend(fleet)
+    retried = fleet.run("retry", task_id, "--wait", "60", "--json")
+    assert retried.returncode == 0, retried.stderr
+    task = json.loads(retried.stdout)
+    assert (task["state"], task["attempt"]) == ("completed", 3)
+    settled = (await user.http.get(letter["links"]["self"])).json()
+    assert settled["state"] == "redriven"
+
+
+async def test_a_failed_task_without_a_letter_is_run_again_once_however_often_it_is_asked(
+    fleet: Fleet, user: Outside
+) -> None:
+    task_id = await user.submit("mistaken", {"input": "now"})
+    task = await user.ended(task_id)
+    assert (task["state"], task["reason"], task["attempt"]) == ("failed", None, 1)
+    mend(fleet)
+    path = f"/v1/tasks/{task_id}/retry"
+    answers = await asyncio.gather(*(user.http.post(path) for _ in range(5)))
+    assert {each.status_code for each in answers} <= {202, 409}
+    assert any(each.status_code == 202 for each in answers)
+    task = await user.ended(task_id, attempt=2)
+    assert (task["state"], task["attempt"]) == ("completed", 2)
+    again = await user.http.post(path)
+    assert (again.status_code, again.json()["code"]) == (409, "task-not-failed")
+    refused = fleet.run("retry", task_id)
+    assert (refused.returncode, refused.stdout) == (4, "")
+    assert "is completed" in refused.stderr
+    await asyncio.sleep(2)  # what was sent twice is read by now
+    events = (
+        await user.http.get(f"/v1/tasks/{task_id}/events", headers={"Accept": "application/json"})
+    ).json()["items"]
+    assert [each["type"] for each in events] == [
+        "task.started.v1",
+        "task.failed.v1",
+        "task.redriven.v1",
+        "task.started.v1",
+        "task.completed.v1",
+    ]
+
+
 async def test_a_discarded_letter_waits_for_nobody(fleet: Fleet, user: Outside) -> None:
     task_id = await user.submit("moody", {"input": "now"})
     await user.ended(task_id)

@@ -20,6 +20,7 @@ from app.domain.model.errors import Violation
 from app.domain.model.events import Event, Result, TaskCompleted
 from app.domain.model.ids import RuntimeName
 from app.domain.model.progress import fold
+from app.domain.model.retries import RetryPolicy
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
@@ -63,9 +64,16 @@ class Worker:
     clock: MemoryClock = field(default_factory=lambda: MemoryClock(at(60)))
     tracing: RecordingTracing = field(default_factory=RecordingTracing)
     store: MemoryStatusStore | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def __post_init__(self) -> None:
-        spec = AgentSpec(name=ANALYST, description="x", runtimes={RULES: {}}, timeout_seconds=5)
+        spec = AgentSpec(
+            name=ANALYST,
+            description="x",
+            runtimes={RULES: {}},
+            timeout_seconds=5,
+            retry=self.retry,
+        )
         self.delays = MemoryDelays(self.clock.now)
         self.handle = RunTaskHandler(
             worker_id=WORKER,
@@ -93,8 +101,8 @@ class Worker:
         return sorted(events, key=lambda event: (event.attempt, event.sequence))
 
 
-def worker(work: Work) -> Worker:
-    return Worker(Scripted(work))
+def worker(work: Work, retry: RetryPolicy | None = None) -> Worker:
+    return Worker(Scripted(work), retry=retry or RetryPolicy())
 
 
 async def answer(task: TaskInput, context: RunContext) -> Result:

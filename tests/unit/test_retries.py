@@ -265,3 +265,21 @@ async def test_a_task_that_was_started_in_time_does_not_expire_between_its_runs(
     at_work.clock.advance(30)
     await at_work.handle(delivered(late, attempt=2, failures=1))
     assert isinstance(at_work.events[-1], TaskCompleted)
+
+
+@pytest.mark.parametrize("codes", [None, ["try-later"], ["agent-error", "try-later"]])
+async def test_a_last_failure_that_the_policy_names_leaves_a_letter(
+    codes: list[str] | None,
+) -> None:
+    async def fail(task: TaskInput, context: RunContext) -> Result:
+        raise RunFailed("try-later", "not yet", retryable=codes is None)
+
+    at_work = worker(fail, retry=RetryPolicy(attempts=2, codes=codes and frozenset(codes)))
+    with pytest.raises(Again):
+        await at_work.handle(delivered(submitted("t-1")))
+    await at_work.handle(delivered(submitted("t-1"), 2, failures=1))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert failed.reason is Reason.DEAD_LETTERED
+    (letter,) = at_work.letters.letters
+    assert (letter.reason, letter.detail) == (DeadLetterReason.RETRIES_EXHAUSTED, "not yet")

@@ -24,6 +24,10 @@ class RetryPolicy(BaseModel):
     codes: frozenset[str] | None = None
     """The error codes worth another try; by default those failures that say so themselves."""
 
+    def repeats(self, error: TaskError) -> bool:
+        """Whether a run that ended so is worth another one, as long as there are attempts left."""
+        return error.retryable if self.codes is None else error.code in self.codes
+
     def wait(
         self, error: TaskError, failures: int, chance: float, asked: float | None = None
     ) -> float | None:
@@ -32,8 +36,7 @@ class RetryPolicy(BaseModel):
         `failures` counts this one too; `chance` is from 0 to 1; `asked` is how long a provider
         wants us to stay away, which we never cut short.
         """
-        worth_it = error.retryable if self.codes is None else error.code in self.codes
-        if not worth_it or failures >= self.attempts:
+        if not self.repeats(error) or failures >= self.attempts:
             return None
         doublings = min(failures - 1, 64)
         wait: float = min(self.backoff_seconds * 2**doublings, self.ceiling_seconds)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
@@ -80,12 +80,14 @@ class RedriveDeadLetter:
             told = await self._last_words(task, letter) if task else ()
             trace, now = _trace(letter, told), self.clock.now()
             if task is not None and task.state.terminal and task.attempt <= letter.attempts:
-                await self.log.publish(self._reopening(task, letter, told, trace))
+                times = letter.redrives + 1
+                opened = reopening(task, letter.attempts, told, times=times, at=now)
+                await self.log.publish(opened.model_copy(update={"traceparent": trace}))
             if task is None or task.attempt <= letter.attempts:
                 earlier = Earlier(letter.attempts, 0, letter.redrives + 1, now)
                 resent = Resent(task_id, earlier, trace, edited)
                 await self.redelivery.send(letter.origin, resent)
-            return await self._settle(letter, by, task_id, edited=edited is not None)
+            return await self.settle(letter, by, task_id, edited=edited is not None)
 
     def _refuse(self, letter: DeadLetter) -> None:
         if letter.redrives >= self.limit:
@@ -119,24 +121,10 @@ class RedriveDeadLetter:
         behind = max(0, task.sequence - 2) if same else 0  # a redrive may stand behind the ending
         return await self.status.events(task.id, (letter.attempts, behind))
 
-    def _reopening(
-        self, task: Task, letter: DeadLetter, told: Sequence[Event], trace: str | None
-    ) -> TaskRedriven:
-        numbers = (each.sequence for each in told if each.attempt == letter.attempts)
-        return TaskRedriven(
-            task_id=task.id,
-            agent=task.agent,
-            attempt=letter.attempts,
-            sequence=1 + max(numbers, default=task.sequence),
-            at=self.clock.now(),
-            worker_id=GATEWAY,
-            redrives=letter.redrives + 1,
-            traceparent=trace,
-        )
-
-    async def _settle(
-        self, letter: DeadLetter, by: str, task_id: TaskId | None, *, edited: bool
+    async def settle(
+        self, letter: DeadLetter, by: str, task_id: TaskId | None, *, edited: bool = False
     ) -> KnownLetter:
+        """Note that its message, or what stands for it, was sent again."""
         settled = LetterRedriven(
             letter_id=letter.id,
             at=self.clock.now(),
@@ -148,6 +136,22 @@ class RedriveDeadLetter:
         await self.log.publish(settled)
         self.letters.recent.add(settled)
         return KnownLetter(letter, settled)
+
+
+def reopening(
+    task: Task, attempt: int, told: Sequence[Event], *, times: int, at: datetime
+) -> TaskRedriven:
+    """Opens a task again that has come back so many `times`, behind the last word of an attempt."""
+    numbers = (each.sequence for each in told if each.attempt == attempt)
+    return TaskRedriven(
+        task_id=task.id,
+        agent=task.agent,
+        attempt=attempt,
+        sequence=1 + max(numbers, default=task.sequence),
+        at=at,
+        worker_id=GATEWAY,
+        redrives=times,
+    )
 
 
 def _trace(letter: DeadLetter, told: Sequence[Event]) -> str | None:

@@ -90,7 +90,8 @@ class SettleAttempt:
         policy = agent.spec.retry
         wait = policy.wait(failure.error, failures, chance, failure.retry_after)
         if failure.reason is not None or wait is None:
-            await self._fail(delivery, run, failure)
+            given_up = failure.error.retryable or policy.repeats(failure.error)
+            await self._fail(delivery, run, failure, retries_exhausted=given_up)
             return None
         not_before = self.clock.now() + timedelta(seconds=wait)
         # what was lost has an owner who would run it at once: he hears that we are done with it
@@ -115,11 +116,13 @@ class SettleAttempt:
             return False
         return True
 
-    async def _fail(self, delivery: Delivery, run: Run, failure: Failed) -> None:
+    async def _fail(
+        self, delivery: Delivery, run: Run, failure: Failed, *, retries_exhausted: bool = False
+    ) -> None:
         reason, letter = failure.reason, None
         if reason is not None:
             letter = _LETTERS.get(reason)
-        elif failure.error.retryable:
+        elif retries_exhausted:
             reason, letter = Reason.DEAD_LETTERED, DeadLetterReason.RETRIES_EXHAUSTED
         if letter:
             await self.bury(delivery, letter, failure.error.message, run.task_id)

@@ -22,7 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (people.submit, people.status, people.tail, people.cancel, people.agents):
+for _command in (
+    people.submit,
+    people.status,
+    people.tail,
+    people.cancel,
+    people.retry,
+    people.agents,
+):
     app.command(rich_help_panel="For people")(_command)
 app.command("list", rich_help_panel="For people")(people.list_tasks)
 app.command(rich_help_panel="For people")(people.workers)

@@ -1,5 +1,6 @@
 """The gateway, as the command line reaches it: answers or one clear failure."""
 
+import getpass
 import json
 import ssl
 import sys
@@ -160,3 +161,11 @@ def _parsed(response: httpx.Response) -> Json | None:
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def me() -> str:
+    """Who asks, as this machine knows them."""
+    try:
+        return getpass.getuser()[:255] or "somebody"
+    except (KeyError, OSError):  # a container may run under a number without a name
+        return "somebody"

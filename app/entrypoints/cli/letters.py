@@ -1,13 +1,12 @@
 """What the commands on dead letters do."""
 
 import base64
-import getpass
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from app.entrypoints.cli.asking import task_input
-from app.entrypoints.cli.connection import Gateway, Json, segment
+from app.entrypoints.cli.connection import Gateway, Json, me, segment
 from app.entrypoints.cli.letters_shown import show_letter, show_letters, show_settled
 from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, leave
 from app.entrypoints.cli.progress import Progress
@@ -69,7 +68,7 @@ def check_choice(
 
 def redrive(url: str, letter_id: str, edit: str | None, *, as_json: bool) -> None:
     """Send one message again, or the contents of a file instead."""
-    body: dict[str, Any] = {"by": _me()}
+    body: dict[str, Any] = {"by": me()}
     if edit is not None:
         source = edit if edit == "-" else f"@{edit}"
         body["value"] = task_input(source, as_json=True, option="--edit")
@@ -80,7 +79,7 @@ def redrive(url: str, letter_id: str, edit: str | None, *, as_json: bool) -> Non
 
 def discard(url: str, letter_id: str, comment: str | None, *, as_json: bool) -> None:
     """Put one letter away."""
-    body = {"by": _me()} | ({"comment": comment} if comment is not None else {})
+    body = {"by": me()} | ({"comment": comment} if comment is not None else {})
     with Progress("putting it away"):
         letter, _ = Gateway(url).post(f"{_path(letter_id)}/discard", body, {}, _IF_LOST)
     _settled(letter, as_json=as_json)
@@ -91,7 +90,7 @@ def redrive_many(
 ) -> None:
     """Redrive in portions until nothing is left that fits; 4 where some were refused."""
     gateway = Gateway(url)
-    asked: dict[str, Any] = {"filter": dict(wanted), "rate_per_second": rate, "by": _me()}
+    asked: dict[str, Any] = {"filter": dict(wanted), "rate_per_second": rate, "by": me()}
     redriven, refused = 0, list[Json]()
     with Progress("redriving") as progress:
         while redriven + len(refused) < limit:
@@ -134,11 +133,3 @@ def _write_value(letter: Json) -> None:
 
 def _path(letter_id: str) -> str:
     return f"{_PATH}/{segment(letter_id)}"
-
-
-def _me() -> str:
-    """Who asks, as this machine knows them."""
-    try:
-        return getpass.getuser()[:255] or "somebody"
-    except (KeyError, OSError):  # a container may run under a number without a name
-        return "somebody"

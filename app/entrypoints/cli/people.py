@@ -166,6 +166,22 @@ def cancel(
         tasks.cancel(url, task_id, reason, outcome)
 
 
+def retry(
+    task_id: TaskId,
+    *,
+    wait: Wait = None,
+    output: Output = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Run a task again that failed, was canceled or was rejected."""
+    with told():
+        from app.entrypoints.cli import tasks
+
+        outcome = tasks.Wanted.of(wait, output, as_json=as_json, waiting=output is not None)
+        tasks.retry(url, task_id, outcome)
+
+
 def list_tasks(
     *,
     state: Annotated[

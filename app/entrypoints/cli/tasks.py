@@ -7,7 +7,7 @@ from typing import NoReturn, TextIO
 
 from app.entrypoints.cli.artifacts import save
 from app.entrypoints.cli.asking import TaskAsked, wait_seconds
-from app.entrypoints.cli.connection import Gateway, Json, segment
+from app.entrypoints.cli.connection import Gateway, Json, me, segment
 from app.entrypoints.cli.events import EventWriter
 from app.entrypoints.cli.following import await_task, ended, follow
 from app.entrypoints.cli.outcomes import Exit, ending, leave, stopping, told
@@ -85,6 +85,18 @@ def cancel(url: str, task_id: str, reason: str | None, wanted: Wanted) -> NoRetu
         task = await_task(gateway, task, wanted.seconds, progress, ended)
     _show(task, wanted)
     leave(stopping(task.get("state")))
+
+
+def retry(url: str, task_id: str, wanted: Wanted) -> NoReturn:
+    """Have the task run again; where that is wanted, wait until it has ended."""
+    gateway = Gateway(url)
+    with Progress("asking"):
+        if_lost = "repeat it: what was done is not done twice"
+        task, _ = gateway.post(f"{_path(task_id)}/retry", {"by": me()}, {}, if_lost)
+    if wanted.waiting:
+        _finish(gateway, task, wanted)
+    _show(task, wanted)
+    leave(Exit.DONE)
 
 
 def _path(task_id: str) -> str:

@@ -13,8 +13,8 @@ from app.entrypoints.gateway.metrics import GatewayMetrics, Metered
 from app.entrypoints.gateway.openapi import DESCRIPTION, completed
 from app.entrypoints.gateway.problem_handlers import answer_with_problems
 from app.entrypoints.gateway.query import unambiguous
+from app.entrypoints.gateway.routes.actions import add_action_routes
 from app.entrypoints.gateway.routes.agents import add_agent_routes
-from app.entrypoints.gateway.routes.cancel import add_cancel_route
 from app.entrypoints.gateway.routes.contract import add_contract_routes
 from app.entrypoints.gateway.routes.dead_letters import add_dead_letter_routes
 from app.entrypoints.gateway.routes.events import add_event_routes
@@ -57,7 +57,7 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
     answer_with_problems(app, services)
     add_submit_route(app, services, draining, metrics)
     add_task_routes(app, services, draining)
-    add_cancel_route(app, services)
+    add_action_routes(app, services)
     add_event_routes(app, services, draining, metrics)
     add_dead_letter_routes(app, services)
     add_redrive_routes(app, services, draining, metrics)

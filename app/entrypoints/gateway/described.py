@@ -164,6 +164,43 @@ CANCEL: Described = {
     },
 }
 
+_NOT_FAILED = (
+    "The task has not ended, or has ended well.",
+    "task-not-failed",
+    "task 0192f0c1-7b2a-7c3d-8e4f-5a6b7c8d9e0f is completed; what failed, was canceled or was "
+    "rejected can be run again",
+    False,
+)
+RETRY: Described = {
+    "tags": ["tasks"],
+    "summary": "Run a task again",
+    "description": "For a task that failed, was canceled or was rejected, with a dead letter or "
+    "without one. It stays the same task: its next run is another attempt, with a budget of its "
+    "own, and what was asked of it before, as a cancel, holds no longer. A repeat causes no other "
+    "run.",
+    "status_code": 202,
+    "response_model": TaskResource,
+    "responses": {
+        202: {
+            "description": "The task, which waits for its next run.",
+            "headers": {"Retry-After": _RETRY_AFTER},
+        },
+        **answers(400, 404, 406, 408, 413, 415, 422, 503),
+        409: answer(409, _NOT_FAILED),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": False,
+            "content": {
+                JSON: {
+                    "schema": {"$ref": "#/components/schemas/RetryRequest"},
+                    "example": {"by": "ada"},
+                }
+            },
+        },
+    },
+}
+
 EVENTS: Described = {
     "tags": ["tasks"],
     "summary": "Follow a task",

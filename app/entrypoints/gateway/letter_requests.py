@@ -45,6 +45,14 @@ class RedriveRequest(BaseModel):
     by: Person = _BY
 
 
+class RetryRequest(BaseModel):
+    """Who wants a task run again."""
+
+    model_config = _STRICT
+
+    by: Person = _BY
+
+
 class DiscardRequest(BaseModel):
     """Why nothing is to come of a letter."""
 

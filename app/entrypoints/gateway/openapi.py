@@ -10,6 +10,7 @@ from app.entrypoints.gateway.letter_requests import (
     DiscardRequest,
     RedriveManyRequest,
     RedriveRequest,
+    RetryRequest,
 )
 from app.entrypoints.gateway.problem_answers import every_answer
 from app.entrypoints.gateway.problems import ProblemBody, Violation
@@ -45,6 +46,7 @@ def _schemas() -> dict[str, Any]:
             (TaskRequest, "validation"),
             (CancelRequest, "validation"),
             (RedriveRequest, "validation"),
+            (RetryRequest, "validation"),
             (DiscardRequest, "validation"),
             (RedriveManyRequest, "validation"),
             (ProblemBody, "serialization"),

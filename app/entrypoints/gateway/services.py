@@ -17,6 +17,7 @@ from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.redrive_dead_letter import RedriveDeadLetter
 from app.domain.use_cases.redrive_many import RedriveMany
+from app.domain.use_cases.retry_task import RetryTask
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
@@ -59,6 +60,8 @@ class LetterServices:
     redrive: RedriveDeadLetter
     redrive_many: RedriveMany
     discard: DiscardDeadLetter
+    retry: RetryTask
+    """Of a task, whether or not it has a letter."""
 
     @classmethod
     def of(
@@ -73,7 +76,8 @@ class LetterServices:
     ) -> "LetterServices":
         """All of them; a message may come back `limit` times."""
         redrive = RedriveDeadLetter(read, read.status, log, redelivery, catalog, clock, limit)
-        return cls(read, redrive, RedriveMany(redrive), DiscardDeadLetter(read, log, clock))
+        discard = DiscardDeadLetter(read, log, clock)
+        return cls(read, redrive, RedriveMany(redrive), discard, RetryTask(redrive))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,3 +16,10 @@ def run(task: TaskInput, context: RunContext) -> Result:
     if task.input != "please" and not Path(os.environ[MENDED]).exists():
         raise RunFailed("bad-mood", "not in the mood", retryable=True)
     return Result(output={"attempt": context.attempt, "asked": task.input})
+
+
+def reach(task: TaskInput, context: RunContext) -> Result:
+    """Raise what a client library would."""
+    if not Path(os.environ[MENDED]).exists():
+        raise ConnectionError("nobody answers")
+    return Result(output={"attempt": context.attempt, "asked": task.input})
