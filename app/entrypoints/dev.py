@@ -30,6 +30,10 @@ _EXAMPLE = (
     "a marketplace for second-hand bikes, three cities, 50,000 users, GDPR, "
     "launch in six months, 400,000 EUR"
 )
+_KCAT = (
+    "    # the librdkafka that `kcat -V` names must be 2.2 or newer for this broker; "
+    "docs/kafka.md shows Python and Java"
+)
 _READY_WITHIN = 60
 _PROJECTED_WITHIN = 5
 _LOOK_EVERY = 0.05
@@ -165,6 +169,7 @@ def _greeting(settings: Settings, *, kafka: bool) -> str:
         lines += [
             f'  echo \'{{"input": "{_EXAMPLE}"}}\' \\',
             f"    | kcat -P -b {servers} -t {topic}.commands.business-analyst",
+            *([_KCAT] if settings.kafka.embedded else []),
             f"  {_crewline()} list{there}",
             "",
         ]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from app.entrypoints.bootstrap.local_servers import alone_in
 from tests import servers
 from tests.e2e.agents import LEDGER, read_ledger
 from tests.e2e.fleet import CATALOG, ROOT, crewline
+from tests.e2e.kcat import kcats_library
 from tests.waiting import until, until_true
 
 CREWLINE = str(Path(sys.executable).with_name("crewline"))
@@ -203,6 +205,11 @@ async def test_what_it_prints_works_as_it_stands_and_ctrl_c_ends_everything(
         assert f"-b {LOOPBACK}:{dev.kafka_port}" in dev.offered("kcat")
         await produce(dev, b'{"input": "x", "labels": {"by": "kafka"}}')
         assert await labelled(http, "by:kafka")
+        if shutil.which("kcat"):
+            library = kcats_library(embedded=True)
+            preload = "".join(f"export {name}={value}; " for name, value in library.items())
+            assert await dev.shell(preload + dev.offered("kcat")) == ""
+            await until_true(lambda: counts(http, 4))
         await seen(http, answer["id"])
         assert answer["id"] in await dev.shell(dev.offered("crewline list"))
 
@@ -223,6 +230,10 @@ async def produce(dev: Dev, value: bytes) -> None:
         await producer.send_and_wait(topic[1], value)
     finally:
         await producer.stop()
+
+
+async def counts(http: httpx.AsyncClient, tasks: int) -> bool:
+    return len((await http.get("/v1/tasks")).json()["items"]) == tasks
 
 
 async def labelled(http: httpx.AsyncClient, label: str) -> dict[str, Any]:

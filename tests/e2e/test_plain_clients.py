@@ -1,4 +1,7 @@
-"""Clients that know nothing of Crewline, used as docs/kafka.md says, word for word."""
+"""Clients that know nothing of Crewline, used as docs/kafka.md says, word for word.
+
+On Apache Kafka and on the broker that `crewline dev` embeds: the page shows them for both.
+"""
 
 import asyncio
 import os
@@ -6,7 +9,7 @@ import re
 import shutil
 import textwrap
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +18,11 @@ import pytest
 from app.adapters.local.servers import kafka_distribution
 from app.adapters.local.servers.server import ServerUnavailable
 from tests.e2e.fleet import ROOT, Fleet
+from tests.e2e.kcat import kcats_library
 from tests.e2e.outside import EVERYTHING, Json, Outside, new_fleet, outside, standing
 from tests.waiting import until_true
 
-pytestmark = pytest.mark.kafka
-
 PAGE = ROOT / "docs" / "kafka.md"
-MAVEN = Path.home() / ".m2" / "repository" / "org" / "apache" / "kafka"
 TOOLS = "org.apache.kafka.tools.ConsoleProducer"
 ANY_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -34,9 +35,15 @@ class Example(NamedTuple):
     question: str
 
 
-@pytest.fixture(scope="module")
-def fleet(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    fleet = new_fleet(tmp_path_factory.mktemp("plain"), kafka)
+@pytest.fixture(
+    scope="module", params=[pytest.param("kafka", marks=pytest.mark.kafka), "embedded_kafka"]
+)
+def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    fleet = new_fleet(tmp_path_factory.mktemp("plain"), request.getfixturevalue(request.param))
+    if request.param == "embedded_kafka":
+        fleet.environment["CREWLINE_KAFKA__EMBEDDED"] = "true"
     with standing(fleet, *EVERYTHING):
         yield fleet
 
@@ -66,11 +73,13 @@ def example(fleet: Fleet, language: str, word: str) -> Example:
     return Example(code, task_id, question)
 
 
-async def run(*command: str, path: Path | None = None) -> None:
+async def run(
+    *command: str, path: Path | None = None, environment: Mapping[str, str] | None = None
+) -> None:
     found = os.pathsep.join([str(path), os.environ["PATH"]]) if path else os.environ["PATH"]
     process = await asyncio.create_subprocess_exec(
         *command,
-        env=os.environ | {"PATH": found},
+        env=os.environ | {"PATH": found} | dict(environment or {}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -105,25 +114,33 @@ def java_class_path() -> str:
     return f"{kafka_distribution.cache_folder() / 'libs'}/*"
 
 
+async def kafka_tools() -> Path:
+    """The jar that has the console producer, from the cache or by Maven, or skip."""
+    folder = kafka_distribution.cache_folder() / "tools"
+    jar = folder / f"kafka-tools-{kafka_distribution.KAFKA_VERSION}.jar"
+    if not jar.exists():
+        if shutil.which("mvn") is None:
+            pytest.skip(f"{jar.name}, which has {TOOLS}, is not there, nor is `mvn` to fetch it")
+        artifact = f"org.apache.kafka:kafka-tools:{kafka_distribution.KAFKA_VERSION}"
+        goal = ("dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}")
+        await run("mvn", "--batch-mode", "--quiet", *goal)
+    return jar
+
+
 @pytest.mark.parametrize("word", ["# kcat\n", "# kcat, as a CloudEvent"])
 async def test_kcat(fleet: Fleet, user: Outside, word: str) -> None:
     if shutil.which("kcat") is None:
         pytest.skip("kcat is not installed: apt-get install kcat")
+    library = kcats_library(embedded="CREWLINE_KAFKA__EMBEDDED" in fleet.environment)
     asked = example(fleet, "sh", word)
-    await run("bash", "-c", asked.code)
+    await run("bash", "-c", asked.code, environment=library)
     task = await answered(user, asked.question)
     assert ("CloudEvent" not in word) or task["id"] == asked.task_id
 
 
 async def test_kafkas_console_producer(fleet: Fleet, user: Outside, tmp_path: Path) -> None:
     class_path = java_class_path()
-    version = kafka_distribution.KAFKA_VERSION
-    here = kafka_distribution.cache_folder() / "libs" / f"kafka-tools-{version}.jar"
-    tools = next(
-        (jar for jar in (here, MAVEN / "kafka-tools" / version / here.name) if jar.exists()), None
-    )
-    if tools is None:
-        pytest.skip(f"{here.name}, which has {TOOLS}, is not on this machine")
+    tools = await kafka_tools()
     script = tmp_path / "kafka-console-producer.sh"
     script.write_text(
         f'#!/bin/sh\nexec {kafka_distribution.java()} -cp "{class_path}:{tools}" {TOOLS} "$@"\n'
