@@ -299,9 +299,10 @@ def token(
     return TraceToken(text=text, **_event(name, attempt, sequence, told, after=2))
 
 
-def place(offset: int) -> Place:
+def place(offset: int, written_at: datetime | None = None) -> Place:
     """Where a command stands."""
-    return Place(topic="crewline.commands.business-analyst", partition=0, offset=offset)
+    topic = "crewline.commands.business-analyst"
+    return Place(topic=topic, partition=0, offset=offset, written_at=written_at)
 
 
 def heartbeat(

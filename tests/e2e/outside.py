@@ -17,6 +17,7 @@ from app.adapters.kafka.topics import Topics
 from app.adapters.local.servers.server import free_port
 from app.adapters.sql.opening import open_database
 from app.adapters.sql.view_store import SqlViewStore
+from app.domain.model.ids import unnamed_task_id
 from tests.e2e.fleet import Fleet
 from tests.waiting import until_true
 
@@ -76,6 +77,17 @@ class Outside:
             f"{self.fleet.prefix}.{topic}", value, key=key, headers=headers, partition=partition
         )
         return stored.partition, stored.offset
+
+    async def produce_unnamed(
+        self, topic: str, value: bytes, key: bytes | None = None, headers: Headers = ()
+    ) -> tuple[int, str]:
+        """Write a record that names no task to partition 0; its offset, and the id of its task."""
+        name = f"{self.fleet.prefix}.{topic}"
+        stored = await self.producer.send_and_wait(
+            name, value, key=key, headers=headers, partition=0
+        )
+        task_id = unnamed_task_id(name, 0, stored.offset, stored.timestamp, value)
+        return stored.offset, task_id
 
     async def submit(self, agent: str, body: Json) -> str:
         """Hand a task in; its id."""

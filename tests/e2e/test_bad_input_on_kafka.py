@@ -9,7 +9,6 @@ from typing import NamedTuple
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.domain.model.ids import derived_task_id
 from tests.e2e.fleet import Fleet
 from tests.e2e.outside import (
     EVERYTHING,
@@ -214,7 +213,7 @@ async def letter_of(user: Outside, topic: str, offset: int) -> Read:
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
 async def test_it_becomes_a_dead_letter_and_holds_up_nobody(user: Outside, bad: Bad) -> None:
     before = await good(user)
-    _, offset = await user.produce(bad.topic, bad.value, bad.key, bad.headers, partition=0)
+    offset, unnamed = await user.produce_unnamed(bad.topic, bad.value, bad.key, bad.headers)
     after = await good(user)
     for task_id in (before, after):
         assert (await user.ended(task_id))["state"] == "completed"
@@ -225,8 +224,7 @@ async def test_it_becomes_a_dead_letter_and_holds_up_nobody(user: Outside, bad: 
     why = dict(letter.headers[len(bad.headers) :])
     assert why["dlq-reason"].decode() == bad.reason
     assert bad.detail in why["dlq-detail"].decode()
-    topic = f"{user.fleet.prefix}.{bad.topic}"
-    task_id = bad.task_id or derived_task_id(topic, 0, offset)
+    task_id = bad.task_id or unnamed
     assert why["dlq-task-id"].decode() == task_id
 
     task = await user.ended(task_id)
@@ -241,9 +239,9 @@ async def test_it_becomes_a_dead_letter_and_holds_up_nobody(user: Outside, bad: 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
 async def test_it_is_strange_and_yet_a_task(user: Outside, odd: Odd) -> None:
-    _, offset = await user.produce(ANALYST, odd.value, odd.key, odd.headers, partition=0)
+    _, task_id = await user.produce_unnamed(ANALYST, odd.value, odd.key, odd.headers)
     after = await good(user)
-    task = await user.ended(derived_task_id(f"{user.fleet.prefix}.{ANALYST}", 0, offset))
+    task = await user.ended(task_id)
     assert (task["state"], task["trace_id"]) == ("completed", None)
     sent = json.loads(odd.value)
     assert task["input"] == sent["input"]

@@ -273,6 +273,22 @@ async def test_after_a_crash_finished_tasks_are_there_and_unfinished_ones_run(
 
 
 @pytest.mark.timeout(180)
+async def test_after_a_restart_a_plain_record_is_a_task_of_its_own(embedded: Dev) -> None:
+    address = f"http://{LOOPBACK}:{embedded.port}"
+    found = []
+    for question in ("before", "after"):
+        embedded.start()
+        await embedded.ready()
+        body = {"input": question, "labels": {"asked": question}}
+        await produce(embedded, json.dumps(body).encode())
+        async with httpx.AsyncClient(base_url=address, timeout=60) as http:
+            found.append(await labelled(http, f"asked:{question}"))
+        await embedded.interrupt(within=40)
+    assert [task["input"] for task in found] == ["before", "after"]
+    assert found[0]["id"] != found[1]["id"]
+
+
+@pytest.mark.timeout(180)
 async def test_what_ends_while_it_drains_does_not_run_again_and_no_accepted_task_is_lost(
     dev: Dev, http: httpx.AsyncClient
 ) -> None:

@@ -13,7 +13,7 @@ from app.adapters.kafka.codec import Codec, encode, origin_of
 from app.adapters.kafka.topics import Topics
 from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.commands import SubmitTask
-from app.domain.model.ids import derived_task_id
+from app.domain.model.ids import unnamed_task_id
 from app.domain.model.messages import Message
 from app.domain.model.priorities import Priority
 from app.ports.task_queue import Undecodable
@@ -54,7 +54,11 @@ class Stored:
     timestamp: int = int(WRITTEN.timestamp() * 1000)
 
 
-PLACE = derived_task_id(COMMANDS, 2, 17)
+def unnamed(record: Stored) -> str:
+    """The id of a task whose record names none."""
+    return unnamed_task_id(
+        record.topic, record.partition, record.offset, record.timestamp, record.value or b""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +144,24 @@ def test_a_conversations_tasks_have_one_key() -> None:
 
 def test_plain_json_is_a_task_with_documented_defaults(codec: Codec) -> None:
     asked = task(codec, Stored())
-    assert (asked.id, asked.agent, asked.runtime) == (PLACE, ANALYST, None)
+    assert (asked.id, asked.agent, asked.runtime) == (unnamed(Stored()), ANALYST, None)
     assert (asked.input, asked.submitted_at) == ("What is Kafka?", WRITTEN)
 
 
 def test_the_same_record_is_the_same_task_again(codec: Codec) -> None:
     assert task(codec, Stored()) == task(codec, Stored())
-    assert task(codec, Stored()).id != task(codec, Stored(offset=18)).id
+
+
+def test_another_record_is_another_task_at_the_same_place_too(codec: Codec) -> None:
+    """A topic that was made anew, or moved to another cluster, counts from 0 again."""
+    first = Stored()
+    others = [
+        replace(first, offset=18),
+        replace(first, timestamp=first.timestamp + 1),
+        replace(first, value=b'{"input": "What is a topic?"}'),  # its producer sets the time
+    ]
+    ids = {task(codec, each).id for each in (first, *others)}
+    assert len(ids) == 4
 
 
 def test_the_id_is_that_of_the_body_then_the_subject_then_the_key(codec: Codec) -> None:
@@ -158,13 +173,14 @@ def test_the_id_is_that_of_the_body_then_the_subject_then_the_key(codec: Codec) 
     in_headers = replace(everywhere, value=as_json(input="x", id=None))
     assert task(codec, in_headers).id == subject
     assert task(codec, replace(in_headers, headers=())).id == key
-    assert task(codec, replace(in_headers, headers=(), key=b"customer-7")).id == PLACE
+    nowhere = replace(in_headers, headers=(), key=b"customer-7")
+    assert task(codec, nowhere).id == unnamed(nowhere)
 
 
 def test_a_conversations_key_is_no_tasks_id(codec: Codec) -> None:
     context = task_id("context")
     record = Stored(as_json(input="x", context_id=context), context.encode())
-    assert task(codec, record).id == PLACE
+    assert task(codec, record).id == unnamed(record)
 
 
 def test_a_runtimes_topic_names_the_runtime(codec: Codec) -> None:
@@ -267,16 +283,18 @@ def test_structured_mode_is_read(codec: Codec) -> None:
     ],
 )
 def test_a_broken_structured_event_is_refused(codec: Codec, event: dict[str, object]) -> None:
-    assert refusal(codec, Stored(as_json(**event), headers=(STRUCTURED,))).task_id == PLACE
+    record = Stored(as_json(**event), headers=(STRUCTURED,))
+    assert refusal(codec, record).task_id == unnamed(record)
 
 
 def test_of_a_repeated_header_the_last_counts(codec: Codec) -> None:
     headers = (("ce_type", b"nonsense"), ("ce_type", SUBMIT))
-    assert task(codec, Stored(headers=headers)).id == PLACE
+    assert task(codec, Stored(headers=headers)).id == unnamed(Stored())
 
 
 def test_a_null_header_is_none(codec: Codec) -> None:
-    assert task(codec, Stored(headers=(("ce_type", None), ("traceparent", None)))).id == PLACE
+    empty = Stored(headers=(("ce_type", None), ("traceparent", None)))
+    assert task(codec, empty).id == unnamed(empty)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +348,7 @@ def test_what_cannot_be_read_says_why_and_whose_it_is(codec: Codec, value: bytes
     said = refusal(codec, Stored(value))
     assert said.detail
     assert len(said.detail) <= 600
-    assert (said.task_id, said.agent) == (PLACE, ANALYST)
+    assert (said.task_id, said.agent) == (unnamed(Stored(value)), ANALYST)
 
 
 @pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE)

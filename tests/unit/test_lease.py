@@ -241,8 +241,20 @@ async def test_what_runs_is_announced_before_it_is_handed_over_and_when_it_ends(
         worker.presence.taken_over()
         go_on.set()
         await running
-        await until(lambda: fleet.last["us"].finished == (place(7),), within=5)
+        await until(lambda: fleet.last["us"].finished == (place(7, written_at=T0),), within=5)
         assert fleet.last["us"].running == ()
+
+
+async def test_what_stood_there_before_the_topic_was_made_anew_says_nothing_of_what_stands_there(
+    fleet: Recorder, watch: Watch
+) -> None:
+    former = place(0, written_at=at(-5)), place(1, written_at=T0)
+    said = heartbeat("other", 1).model_copy(update={"finished": former})
+    await fleet.send(said)
+    async with Worker(fleet, watch, at_once).present() as worker:
+        await worker.handle(delivered("t-1", 0, redelivered=True))
+        await worker.handle(delivered("t-2", 1, redelivered=True))
+        assert [delivery.origin.offset for delivery in worker.ran] == [0]
 
 
 async def test_what_could_not_be_announced_may_not_be_finished(

@@ -26,7 +26,7 @@ from app.domain.model.commands import NOTHING_EARLIER, CancelTask, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.events import Event
 from app.domain.model.fleet import WorkerHeartbeat
-from app.domain.model.ids import TaskId, as_task_id, derived_task_id
+from app.domain.model.ids import TaskId, as_task_id, unnamed_task_id
 from app.domain.model.letters import Settlement
 from app.domain.model.messages import Message, rfc3339
 from app.domain.model.priorities import Priority
@@ -161,6 +161,12 @@ def origin_of(record: Record) -> Origin:
     )
 
 
+def id_of_unnamed(record: Record) -> TaskId:
+    """The id of the task in a record that names none."""
+    value = record.value or b""
+    return unnamed_task_id(record.topic, record.partition, record.offset, record.timestamp, value)
+
+
 def _submit_task(
     record: Record, attributes: Attributes, body: Body, topic: CommandTopic | None
 ) -> SubmitTask:
@@ -198,7 +204,7 @@ def _read_whole(value: bytes, attributes: Attributes) -> Event | None:
 
 
 def _told_task_id(record: Record, attributes: Attributes, body: Body) -> TaskId:
-    """The id in the body, the subject or the key, else one made of the coordinates.
+    """The id in the body, the subject or the key, else one that no other message has.
 
     A key that is the conversation's id is no task's: its tasks would all be one.
     """
@@ -208,5 +214,5 @@ def _told_task_id(record: Record, attributes: Attributes, body: Body) -> TaskId:
         (as_task_id(body_id) if isinstance(body_id, str) else None)
         or as_task_id(attributes.subject or "")
         or (as_task_id(key) if key != body.get("context_id") else None)
-        or derived_task_id(record.topic, record.partition, record.offset)
+        or id_of_unnamed(record)
     )

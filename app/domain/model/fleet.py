@@ -16,6 +16,13 @@ class Place(Value):
     topic: str
     partition: Count
     offset: Count
+    written_at: Timestamp | None = None
+    """When it was written: a topic that was made anew counts its offsets from 0 again."""
+
+    @property
+    def possibly(self) -> tuple["Place", ...]:
+        """All that whoever stood here may be told as: not everybody says when it was written."""
+        return (self, self.model_copy(update={"written_at": None}))
 
 
 class TaskInHand(Value):

@@ -3,6 +3,7 @@
 import re
 import uuid
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, NewType
 
 from pydantic import StringConstraints
@@ -42,6 +43,18 @@ def uuid7(at: datetime, entropy: bytes) -> str:
 def derived_task_id(*parts: object) -> TaskId:
     """The same id for the same parts, so that a message without one stays one task."""
     return TaskId(str(uuid.uuid5(_NAMESPACE, "/".join(map(str, parts)))))
+
+
+def unnamed_task_id(
+    topic: str, partition: int, offset: int, timestamp: int, value: bytes
+) -> TaskId:
+    """The id of a task whose message names none: of where it stands, when it came, what it says.
+
+    However often the message is read it is one task. Its place alone would not do: a topic that
+    was made anew, or stands on another cluster, counts its offsets from 0 again. `timestamp` is
+    the record's own, in milliseconds.
+    """
+    return derived_task_id(topic, partition, offset, timestamp, sha256(value).hexdigest())
 
 
 def as_task_id(text: str) -> TaskId | None:

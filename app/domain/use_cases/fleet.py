@@ -106,7 +106,7 @@ class Fleet:
 
     def has_finished(self, place: Place) -> bool:
         """Whether a worker dealt with this message after it had lost it."""
-        return place in self._finished
+        return any(each in self._finished for each in place.possibly)
 
     def released(self, task_id: TaskId) -> asyncio.Event:
         """Set as soon as no worker lists this task any more."""

@@ -160,4 +160,9 @@ class TasksInHand:
 
 def place_of(delivery: Delivery) -> Place:
     origin = delivery.origin
-    return Place(topic=origin.topic, partition=origin.partition, offset=origin.offset)
+    return Place(
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=origin.offset,
+        written_at=origin.timestamp,
+    )
