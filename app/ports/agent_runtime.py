@@ -49,6 +49,8 @@ class StopReason(StrEnum):
     """Another worker may run the task by now."""
     DRAINING = "draining"
     """The worker ends, or gives the task away; it runs again."""
+    OVER = "over"
+    """The run has ended already: what it left behind, such as a thread, is to end too."""
 
 
 class RunStopped(asyncio.CancelledError):

@@ -28,6 +28,25 @@ async def sleep(task: TaskInput, context: RunContext) -> Result:
     return Result(output={"slept": task.parameters.get("seconds")})
 
 
+async def talk(task: TaskInput, context: RunContext) -> Result:
+    """Say it all, and end at once: well, by an error, or when it is stopped."""
+    if task.parameters.get("end") == "wait":
+        await context.report("waiting")
+        try:
+            await asyncio.sleep(600)
+        finally:
+            await _say(task, context)
+    await _say(task, context)
+    if task.parameters.get("end") == "fail":
+        raise ValueError("no more words")
+    return Result(output=task.text)
+
+
+async def _say(task: TaskInput, context: RunContext) -> None:
+    for word in task.text.split():
+        await context.token(f"{word} ")
+
+
 def note(what: str, task_id: str, attempt: int) -> None:
     """One line, whole even when the process is killed right after."""
     ledger = os.open(os.environ[LEDGER], os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)

@@ -116,6 +116,32 @@ async def test_its_events_tell_the_same_as_a_stream_and_as_a_list(user: Outside)
     assert listed["items"] == streamed
 
 
+@pytest.mark.parametrize("agent", ["talker", "isolated-talker"])
+@pytest.mark.parametrize(
+    ("end", "last"), [("well", "completed"), ("fail", "failed"), ("wait", "canceled")]
+)
+async def test_whoever_reads_until_the_last_event_has_the_whole_text(
+    user: Outside, agent: str, end: str, last: str
+) -> None:
+    said = " ".join(f"word{number}" for number in range(20))
+    for _ in range(4):
+        body = {"input": said, "parameters": {"end": end}}
+        task_id = await user.submit(agent, body)
+        text, events = "", list[Json]()
+        async with user.http.stream("GET", f"/v1/tasks/{task_id}/events") as stream:
+            async for line in stream.aiter_lines():
+                if not line.startswith("data: "):
+                    continue
+                events.append(json.loads(line[6:]))
+                text += events[-1].get("text", "")
+                if events[-1].get("message") == "waiting":
+                    await user.http.post(f"/v1/tasks/{task_id}/cancel")
+                if events[-1]["type"] == f"task.{last}.v1":
+                    break  # as a client does that has seen the end
+        assert text.split() == said.split()
+        assert [each["sequence"] for each in events] == list(range(1, len(events) + 1))
+
+
 # --- on the command line
 
 

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 
 import pytest
 
 from app.domain.model.dead_letters import DeadLetter
 from app.domain.model.events import (
+    Event,
     Result,
     TaskCompleted,
     TaskProgressed,
     TaskStarted,
+    TerminalEvent,
+    TraceEvent,
     TraceModelCall,
     TraceStep,
     TraceToken,
@@ -18,9 +22,9 @@ from app.domain.model.events import (
     Usage,
 )
 from app.domain.model.messages import Message
-from app.ports.agent_runtime import RunContext, TaskInput
-from app.ports.event_log import LogUnavailable
-from tests.builders import TRACEPARENT, WORKER, submitted, task_id
+from app.ports.agent_runtime import RunContext, StopReason, TaskInput
+from app.ports.event_log import EventLog, LogUnavailable
+from tests.builders import TRACEPARENT, WORKER, canceling, submitted, task_id
 from tests.unit.at_work import Hang, answer, delivered, worker
 from tests.waiting import until
 
@@ -109,6 +113,98 @@ async def test_what_was_not_acknowledged_is_told_again_and_nothing_else() -> Non
     await at_work.handle(delivered(submitted("t-1")))
     assert at_work.runtime.runs == 1
     assert [event.TYPE for event in at_work.events] == [TaskStarted.TYPE, TaskCompleted.TYPE]
+
+
+class _SlowTraces(EventLog):
+    """A log that acknowledges traces late, and says what was durable when an ending was taken."""
+
+    def __init__(self, inner: EventLog) -> None:
+        self.inner = inner
+        self.durable: list[int] = []
+        self.taken: list[int] = []
+        self.durable_before_the_end: list[int] = []
+        self.refusals = 0
+
+    async def append(self, message: Message) -> Awaitable[None]:
+        assert isinstance(message, Event)
+        if self.refusals and not isinstance(message, TaskStarted):
+            self.refusals -= 1
+            raise LogUnavailable("away", retry_after=0)
+        if isinstance(message, TerminalEvent):
+            self.durable_before_the_end = list(self.durable)
+        self.taken.append(message.sequence)
+        done = await self.inner.append(message)
+
+        async def acknowledged() -> None:
+            await asyncio.sleep(0.02 if isinstance(message, TraceEvent) else 0)
+            await done
+            self.durable.append(message.sequence)
+
+        return asyncio.ensure_future(acknowledged())
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 3])
+@pytest.mark.parametrize("end", ["return", "raise", "cancel", "expire"])
+async def test_all_that_a_run_tells_is_durable_and_in_order_before_its_end_is_told(
+    end: str, refusals: int
+) -> None:
+    hang = Hang()
+
+    async def talk(task: TaskInput, context: RunContext) -> Result:
+        await context.log("first")
+        try:
+            if end in ("cancel", "expire"):
+                await hang(task, context)
+            await context.report("half way", 0.5)
+            return Result(output=1 / (end != "raise"))
+        finally:
+            await context.token("the last ")
+            await context.token("words")
+
+    at_work = worker(talk)
+    log = _SlowTraces(at_work.log)
+    log.refusals = refusals
+    at_work.handle = replace(at_work.handle, log=log)
+    seconds = 0.05 if end == "expire" else 4
+    running = asyncio.create_task(
+        at_work.handle(delivered(submitted("t-1", timeout_seconds=seconds)))
+    )
+    if end == "cancel":
+        await hang.begun.wait()
+        at_work.handle.cancellations.note(canceling("t-1"))
+    await running
+    *before, ending = at_work.events
+    assert isinstance(ending, TerminalEvent)
+    assert "".join(each.text for each in before if isinstance(each, TraceToken)) == (
+        "the last words"
+    )
+    numbers = [each.sequence for each in before]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert sorted({*log.durable_before_the_end, 1}) == numbers
+    assert log.taken == sorted(log.taken)
+
+
+async def test_what_a_run_left_behind_tells_nothing_after_its_end() -> None:
+    seen: list[object] = []
+    left: list[asyncio.Task[None]] = []
+
+    async def stay(context: RunContext) -> None:
+        while True:
+            await asyncio.sleep(0.005)
+            seen.append(context.stop_reason)
+            await context.token("and another thing")
+
+    async def leave(task: TaskInput, context: RunContext) -> Result:
+        left.append(asyncio.create_task(stay(context)))
+        await asyncio.sleep(0.02)
+        return Result(output="done")
+
+    at_work = worker(leave)
+    await at_work.handle(delivered(submitted("t-1")))
+    await asyncio.wait(left, timeout=5)
+    assert left[0].cancelled()
+    assert seen[-1] is StopReason.OVER
+    assert isinstance(at_work.events[-1], TaskCompleted)
 
 
 async def test_a_dead_letter_that_cannot_be_posted_raises_so_that_it_comes_again() -> None:

@@ -67,6 +67,8 @@ async def run_attempt(
         return failed(error.code, error.message)
     except Exception as error:  # noqa: BLE001  # an agent's bug ends its task, not the worker
         return failed("agent-error", words(error))
+    finally:
+        run.over = True
 
 
 def failed(code: str, message: str, *, retryable: bool = False) -> Failed:

@@ -11,6 +11,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.events import (
     Event,
+    ResultEvent,
     TaskProgressed,
     TerminalEvent,
     TraceLog,
@@ -92,6 +93,10 @@ class Run(RunContext):
         """Set when the run is asked to stop."""
         self.ended = False
         """Set when the task's end has been told."""
+        self.over = False
+        """Set when the agent's work has ended: what it left behind tells nothing more."""
+        self._telling = asyncio.Lock()
+        """Events are appended one after another, in the order of their numbers."""
 
     # --- what an agent may call
 
@@ -105,13 +110,17 @@ class Run(RunContext):
 
     @property
     def stop_reason(self) -> StopReason | None:
-        return StopReason.LOST if self._over() else self.stopping
+        if self._over():
+            return StopReason.LOST
+        return self.stopping or (StopReason.OVER if self.over else None)
 
     def idempotency_key(self, step: str) -> str:
         self._refuse_if_over()
+        self._refuse_what_was_left_behind()
         return derived_task_id("step", self._command.id, step)
 
     async def report(self, message: str, progress: float | None = None) -> None:
+        self._refuse_what_was_left_behind()
         await self.tell(
             TaskProgressed, message=as_text(message), progress=progress, usage=self.usage
         )
@@ -119,9 +128,11 @@ class Run(RunContext):
     async def log(
         self, message: str, level: Literal["debug", "info", "warning", "error"] = "info"
     ) -> None:
+        self._refuse_what_was_left_behind()
         await self.tell(TraceLog, level=level, message=as_text(message))
 
     async def token(self, text: str, parent: ActivityId | None = None) -> None:
+        self._refuse_what_was_left_behind()
         now = _now()
         if parent != self._tokens_of:
             await self._flush_tokens()
@@ -138,6 +149,7 @@ class Run(RunContext):
         parent: ActivityId | None = None,
         provider: str | None = None,
     ) -> ActivityId:
+        self._refuse_what_was_left_behind()
         name = as_text(name)
         activity = self._clock.entropy().hex()[-16:]
         self._activities[activity] = _Activity(kind, name, parent, provider, _now())
@@ -156,6 +168,7 @@ class Run(RunContext):
         cached_tokens: int = 0,
         finish_reason: str | None = None,
     ) -> None:
+        self._refuse_what_was_left_behind()
         ended = self._activities.pop(activity)
         error = as_text(error) if error else error
         self._tracer.end(
@@ -199,9 +212,18 @@ class Run(RunContext):
     async def tell(self, event_type: type[_AnyEvent], /, **fields: object) -> _AnyEvent:
         """Append the run's next event; it is on its way when this returns, not yet durable.
 
-        A log that is away takes it later: what the run does need not be done again for that.
+        A log that is away takes it later: what the run does need not be done again for that. The
+        event that ends the task comes when all before it are durable, as who reads it goes away.
         Raises `RunStopped` where another worker may run the task by now.
         """
+        self._refuse_if_over()
+        async with self._telling:
+            await self._tell_tokens()
+            if event_type in _ENDINGS and any(map(_may_come_late, self._unacknowledged)):
+                await self._drain()
+            return await self._append(event_type, **fields)
+
+    async def _append(self, event_type: type[_AnyEvent], **fields: object) -> _AnyEvent:
         self._refuse_if_over()
         event = event_type.model_validate(
             {
@@ -217,7 +239,8 @@ class Run(RunContext):
         self._sequence += 1
         acknowledgement = None
         try:
-            acknowledgement = await self._log.append(event)
+            if await self._caught_up():
+                acknowledgement = await self._log.append(event)
         except LogUnavailable:
             pass  # `acknowledged` tries again
         except PayloadTooLarge:
@@ -226,8 +249,21 @@ class Run(RunContext):
         self.ended = self.ended or event_type in _ENDINGS
         self._unacknowledged.append((event, acknowledgement))
         if len(self._unacknowledged) >= _UNACKNOWLEDGED:
-            await self.acknowledged()
+            await self._drain()
         return event
+
+    async def _caught_up(self) -> bool:
+        """Whether the log has taken all that was told before; what it has not it is given again."""
+        told = self._unacknowledged
+        if not told or (told[0][1] is not None and told[-1][1] is not None):
+            return True
+        for place, (event, acknowledgement) in enumerate(tuple(told)):
+            if acknowledgement is None:
+                try:
+                    told[place] = (event, await self._log.append(event))
+                except PayloadTooLarge:
+                    return False
+        return True
 
     async def acknowledged(self) -> None:
         """Return once every event told so far is durable, however long the log is away.
@@ -235,6 +271,9 @@ class Run(RunContext):
         What has to end sooner is cancelled: a run whose delivery is lost, or a worker that stops.
         """
         await self._flush_tokens()
+        await self._drain()
+
+    async def _drain(self) -> None:
         waiting, self._unacknowledged = self._unacknowledged, deque()
         try:
             while waiting:
@@ -268,6 +307,10 @@ class Run(RunContext):
         if self._over():
             raise RunStopped(StopReason.LOST)
 
+    def _refuse_what_was_left_behind(self) -> None:
+        if self.over:
+            raise RunStopped(StopReason.OVER)
+
     async def _step(
         self, activity: ActivityId, step: _Activity, phase: str, **fields: object
     ) -> None:
@@ -283,8 +326,19 @@ class Run(RunContext):
 
     async def _flush_tokens(self) -> None:
         if self._tokens:
+            async with self._telling:
+                await self._tell_tokens()
+
+    async def _tell_tokens(self) -> None:
+        if self._tokens:
             text, self._tokens = as_text("".join(self._tokens)), []
-            await self.tell(TraceToken, text=text, span_id=self._tokens_of)
+            await self._append(TraceToken, text=text, span_id=self._tokens_of)
+
+
+def _may_come_late(told: tuple[Event, Awaitable[None] | None]) -> bool:
+    """Whether what is told after it could be durable before it: in its own topic nothing can."""
+    event, acknowledgement = told
+    return acknowledgement is None or not isinstance(event, ResultEvent)
 
 
 def _now() -> float:
