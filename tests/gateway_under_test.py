@@ -13,7 +13,7 @@ from app.adapters.local.catalog import compile_schema
 from app.adapters.local.clock import SystemClock
 from app.adapters.memory.catalog import MemoryCatalog
 from app.adapters.memory.event_feed import MemoryEventFeed
-from app.adapters.memory.event_log import MemoryEventLog
+from app.adapters.memory.event_log import MemoryEventLog, MemoryLogEnds
 from app.adapters.memory.redelivery import MemoryRedelivery
 from app.adapters.memory.result_tail import MemoryResultTail
 from app.adapters.memory.status_store import MemoryStatusStore
@@ -26,6 +26,7 @@ from app.domain.use_cases.project_status import ProjectStatus
 from app.domain.use_cases.read_letters import ReadLetters
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.domain.use_cases.views_lag import ViewsLag
 from app.entrypoints.gateway.app import create_app
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.protocol import ProblemHttpProtocol
@@ -85,7 +86,9 @@ class Gateway:
         log, store = self.asked_log or self.log, self.asked_store or self.store
         self.catalog: AgentCatalog = MemoryCatalog([ANALYST], compile_schema).load()
         self.waiters = ResultWaiters(MemoryResultTail(self.log))
-        status = ReadStatus(store, self.waiters, self.clock)
+        status = ReadStatus(
+            store, self.waiters, self.clock, ViewsLag(MemoryLogEnds(self.log), self.store)
+        )
         self.services = self.adapt(
             GatewayServices(
                 submit=SubmitTaskHandler(self.catalog, log, store, self.clock),

@@ -23,6 +23,7 @@ SOON = "00000000-0000-7000-8000-000000000500"
 ASKING = "00000000-0000-7000-8000-00000000a54e"
 SEVERAL = "00000000-0000-7000-8000-00000000f11e"
 NASTY = "00000000-0000-7000-8000-000000004a57"
+UNSEEN = "00000000-0000-7000-8000-000000005ee4"
 REPORT = "# Findings\n\n* one\n* two\u2028still two\n"
 
 EVENTS: list[tuple[str, str, dict[str, Any]]] = [
@@ -121,6 +122,10 @@ class Script:
             state = "completed" if self.seen[SOON] >= 3 else "working"
             result = {"output": {"words": 2}, "artifacts": []} if state == "completed" else None
             return JSONResponse(task(SOON, state, result=result))
+        if task_id == UNSEEN:
+            if self.seen[UNSEEN] >= 3:
+                return JSONResponse(task(UNSEEN, "completed", result={"output": "Hello"}))
+            return problem(503, "views-behind", "it may exist", {"Retry-After": "1"})
         return problem(404, "unknown-task", f"no task {task_id} is known")
 
     async def cancel(self, request: Request) -> Response:

@@ -92,6 +92,17 @@ class StoredOffsets(Protocol):
         """How far each shard has been read; one that is missing is read from its start."""
 
 
+class LogEnds(Protocol):
+    """Tells how much there is to know of tasks."""
+
+    @abstractmethod
+    async def ends(self) -> Offsets:
+        """Where each shard ends now in which tasks are asked for or told of.
+
+        Raises `LogUnavailable`.
+        """
+
+
 class Ended(NamedTuple):
     """Tasks that have ended, as a part of the log tells."""
 

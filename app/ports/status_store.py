@@ -59,8 +59,8 @@ class PastTasks(TaskFinder, StoredOffsets, Protocol):
     """What a worker asks of the views: a task, and how much of the log they are made from."""
 
 
-class StatusStore(TaskFinder, Protocol):
-    """Answers questions about tasks."""
+class StatusStore(TaskFinder, StoredOffsets, Protocol):
+    """Answers questions about tasks, and says how much of the log its answers are made from."""
 
     @abstractmethod
     async def command(self, task_id: TaskId) -> SubmitTask | None:

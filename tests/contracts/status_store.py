@@ -7,9 +7,8 @@ from app.domain.model.ids import ContextId, TaskId
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.progress import fold
 from app.domain.model.task import describe
-from app.ports.status_store import (
-    TaskFilter,
-)
+from app.ports.event_log import Shard
+from app.ports.status_store import TaskFilter, ViewUpdate
 from tests.builders import (
     TRACEPARENT,
     at,
@@ -144,6 +143,12 @@ class StatusStoreContract:
     async def test_a_broken_cursor_is_invalid(self, views: Views, cursor: str) -> None:
         with pytest.raises(InvalidInput):
             await views.store.list(TaskFilter(), 10, cursor)
+
+    async def test_it_says_how_much_of_the_log_it_answers_from(self, views: Views) -> None:
+        assert await views.store.offsets() == {}
+        shard = Shard("crewline.results", 2)
+        await views.writer.save(ViewUpdate([], {}, [], before={}, after={shard: 17}))
+        assert await views.store.offsets() == {shard: 17}
 
     async def test_a_ping_is_answered(self, views: Views) -> None:
         await views.store.ping()

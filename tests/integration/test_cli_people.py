@@ -28,6 +28,7 @@ from tests.scripted_gateway import (
     RUNNING,
     SEVERAL,
     SOON,
+    UNSEEN,
     Script,
 )
 
@@ -167,6 +168,14 @@ def test_a_gateway_without_its_broker_counts_as_unreachable() -> None:
     done = crewline("submit", "sleeper", "Hello")
     line = "crewline: the broker is away (log-unavailable, try again in 7 s)\n"
     assert (done.returncode, done.stderr) == (3, line)
+
+
+def test_a_task_the_views_have_not_read_of_is_waited_for_where_that_is_wanted() -> None:
+    done = crewline("status", UNSEEN)
+    line = "crewline: it may exist (views-behind, try again in 1 s)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", line)
+    done = crewline("status", UNSEEN, "--wait", "30")
+    assert (done.returncode, done.stdout) == (0, "Hello\n")
 
 
 def test_nobody_there_is_said_in_one_line() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.adapters.memory.clock import MemoryClock
-from app.adapters.memory.event_log import MemoryEventLog
+from app.adapters.memory.event_log import MemoryEventLog, MemoryLogEnds
 from app.adapters.memory.result_tail import MemoryResultTail
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.events import ResultEvent
@@ -19,6 +19,7 @@ from app.domain.model.task import Task, describe
 from app.domain.use_cases import read_status
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.read_status import ReadStatus
+from app.domain.use_cases.views_lag import ViewsLag
 from app.entrypoints.bootstrap.broker import Tail
 from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.processes import gateway as gateway_process
@@ -37,7 +38,8 @@ class Gateway:
         self.log = MemoryEventLog()
         self.store = MemoryStatusStore()
         self.waiters = ResultWaiters(MemoryResultTail(self.log))
-        self.status = ReadStatus(self.store, self.waiters, MemoryClock())
+        lag = ViewsLag(MemoryLogEnds(self.log), self.store)
+        self.status = ReadStatus(self.store, self.waiters, MemoryClock(), lag)
 
     async def submit_and_wait(self, *events: object, seconds: float = 5) -> Task:
         command = submitted("t-1")

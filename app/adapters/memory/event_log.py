@@ -17,7 +17,7 @@ from app.domain.model.ids import WorkerId
 from app.domain.model.letters import LetterFact
 from app.domain.model.messages import Message
 from app.ports.delays import Unwanted, nothing
-from app.ports.event_log import EventLog, Recorded, Shard
+from app.ports.event_log import EventLog, LogEnds, Offsets, Recorded, Shard
 
 _RESULTS = frozenset(get_args(ResultEvent))
 
@@ -84,6 +84,10 @@ class MemoryEventLog(EventLog):
         return f"{self._prefix}.results"
 
     @property
+    def traces_topic(self) -> str:
+        return f"{self._prefix}.traces"
+
+    @property
     def control_topic(self) -> str:
         return f"{self._prefix}.control"
 
@@ -122,9 +126,20 @@ class MemoryEventLog(EventLog):
             return topic, message.context_id or message.id
         if isinstance(message, Event):
             result = type(message) in _RESULTS
-            return self.results_topic if result else f"{self._prefix}.traces", message.task_id
+            return self.results_topic if result else self.traces_topic, message.task_id
         if isinstance(message, CancelTask):
             return self.control_topic, message.task_id
         if isinstance(message, LetterFact):
             return self.dead_letters_topic, message.letter_id
         raise TypeError(f"{type(message).__name__} travels on no topic")
+
+
+class MemoryLogEnds(LogEnds):
+    """Asks the log itself."""
+
+    def __init__(self, log: MemoryEventLog) -> None:
+        self._log = log
+
+    async def ends(self) -> Offsets:
+        others = {self._log.control_topic, self._log.dead_letters_topic, self._log.traces_topic}
+        return {shard: end for shard, end in self._log.ends().items() if shard.topic not in others}

@@ -8,11 +8,13 @@ from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import command_of, event_of, plain, task_of
 from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
+from app.adapters.sql.view_store import read_offsets
 from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task
+from app.ports.event_log import Offsets
 from app.ports.status_store import Page, StatusStore, TaskFilter
 
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
@@ -56,6 +58,9 @@ class SqlStatusStore(StatusStore):
         )
         rows = await self._database.read(lambda views: views.execute(query).all())
         return [event_of(*row) for row in rows]
+
+    async def offsets(self) -> Offsets:
+        return await read_offsets(self._database)
 
     async def ping(self) -> None:
         query = select(offsets.c.next).limit(1)

@@ -36,14 +36,19 @@ _AT_ONCE = 1_000
 """How many ids one query names; the databases allow some thirty thousand."""
 
 
+async def read_offsets(database: Database) -> Offsets:
+    """How far each shard of the log has been folded into the views."""
+    rows = await database.read(lambda views: views.execute(select(offsets)).all())
+    return {Shard(topic, partition): following for topic, partition, following in rows}
+
+
 class SqlViewStore(ViewStore):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._statements = statements_for(database.dialect)
 
     async def offsets(self) -> Offsets:
-        rows = await self._database.read(lambda views: views.execute(select(offsets)).all())
-        return {Shard(topic, partition): following for topic, partition, following in rows}
+        return await read_offsets(self._database)
 
     async def progress(self, task_ids: Iterable[TaskId]) -> dict[TaskId, Progress]:
         wanted = sorted(task_ids)

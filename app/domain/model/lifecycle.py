@@ -37,6 +37,8 @@ LEGAL_MOVES: dict[TaskState, frozenset[TaskState]] = {
 class Reason(StrEnum):
     """The finer fact beside a state."""
 
+    ACCEPTED = "accepted"
+    """In the log for good; the views have not read of it yet."""
     QUEUED = "queued"
     RETRYING = "retrying"
     CANCELING = "canceling"

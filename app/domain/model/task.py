@@ -53,8 +53,8 @@ class Task(BaseModel):
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     id: TaskId
-    agent: AgentName
-    """Who does it."""
+    agent: AgentName | None
+    """Who does it; null as long as nothing is known here but that it is to be canceled."""
     runtime: RuntimeName | None
     """How its latest run is or was run; before that as was asked for."""
     state: TaskState
@@ -114,6 +114,35 @@ def canceling(task: Task, cancel: CancelTask) -> Task:
         return task
     updated_at = max(task.updated_at, cancel.at)
     return task.model_copy(update={"reason": Reason.CANCELING, "updated_at": updated_at})
+
+
+def canceled_unseen(cancel: CancelTask) -> Task:
+    """A task of which nothing can be read now but that somebody wants it canceled."""
+    return Task(
+        id=cancel.task_id,
+        agent=None,
+        runtime=None,
+        state=TaskState.SUBMITTED,
+        reason=Reason.CANCELING,
+        status_message=None,
+        input=None,
+        parameters={},
+        context_id=None,
+        labels={},
+        priority=Priority.NORMAL,
+        result=None,
+        error=None,
+        input_request=None,
+        attempt=0,
+        attempts=(),
+        usage=NOTHING_SPENT,
+        created_at=cancel.at,
+        started_at=None,
+        finished_at=None,
+        updated_at=cancel.at,
+        trace_id=trace_id_of(cancel.traceparent),
+        sequence=0,
+    )
 
 
 def _outlived(progress: Progress | None, cancel: CancelTask) -> bool:

@@ -12,41 +12,58 @@ from app.domain.model.ids import TaskId, minted_at
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.task import Task, carried_on
 from app.domain.use_cases.await_result import Listener, ResultWaiters
+from app.domain.use_cases.views_lag import ViewsBehind, ViewsLag
 from app.ports.clock import Clock
 from app.ports.status_store import StatusStore, StoreUnavailable
 
 _FRESH = timedelta(seconds=10)
-"""A task minted this recently may not have reached the views yet."""
+"""A task minted this recently may not have reached the log yet."""
 _PATIENCE = 2.0
 _UNDATED_PATIENCE = 0.5
 _OWN_WRITE = 0.5
 _LOOK_AGAIN = (0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1)
-_ANSWERS = 1_000
+_ANSWERS = 10_000
+_ANSWER_BYTES = 32_000_000
+"""How many answers are remembered, and what they take together: the older ones go."""
 _ENDED = frozenset(state for state in TaskState if state.terminal)
 _RECHECK = 1.0
 """How often a waiter looks by itself, should the news not reach it. Seconds, as all of these."""
 
 
 class RecentAnswers:
-    """What was answered before the views had it, so that nobody who asks again reads less."""
+    """What was answered before the views had it, so that nobody who asks again reads less.
 
-    def __init__(self) -> None:
-        self._tasks: OrderedDict[TaskId, Task] = OrderedDict()
+    It is kept as text: as objects a result takes twenty times as much.
+    """
+
+    def __init__(self, most: int = _ANSWERS, most_bytes: int = _ANSWER_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._tasks: OrderedDict[TaskId, bytes] = OrderedDict()
+        self._bytes = 0
+
+    def __contains__(self, task_id: TaskId) -> bool:
+        return task_id in self._tasks
 
     def add(self, task: Task) -> None:
-        self._tasks[task.id] = task
-        if len(self._tasks) > _ANSWERS:
-            self._tasks.popitem(last=False)
+        text = task.model_dump_json(by_alias=True).encode()
+        self._forget(task.id)
+        self._tasks[task.id] = text
+        self._bytes += len(text)
+        while len(self._tasks) > self._most or self._bytes > self._most_bytes:
+            self._forget(next(iter(self._tasks)))
 
     def newest(self, task_id: TaskId, viewed: Task | None) -> Task | None:
         """What the views say, unless more was answered already."""
-        answered = self._tasks.get(task_id)
-        if answered is None:
+        text = self._tasks.get(task_id)
+        if text is None:
             return viewed
-        newest = _newest(answered, viewed)
+        newest = _newest(Task.model_validate_json(text), viewed)
         if newest is viewed:
-            del self._tasks[task_id]
+            self._forget(task_id)
         return newest
+
+    def _forget(self, task_id: TaskId) -> None:
+        self._bytes -= len(self._tasks.pop(task_id, b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +71,20 @@ class ReadStatus:
     store: StatusStore
     waiters: ResultWaiters
     clock: Clock
+    lag: ViewsLag
     answers: RecentAnswers = field(default_factory=RecentAnswers)
 
+    def accepted(self, task: Task) -> None:
+        """Remember a task that was accepted just now: from now on it is not unknown here."""
+        if task.state is TaskState.SUBMITTED and not task.attempt and task.id not in self.answers:
+            self.answers.add(task.model_copy(update={"reason": Reason.ACCEPTED}))
+
     async def find(self, task_id: TaskId) -> Task:
-        """The task; raise `UnknownTask`, for a fresh id only after giving the views a moment."""
-        return await self._look(task_id, lambda _: True, self._patience(task_id))
+        """The task; raise `UnknownTask` only where the views have read all that was ever said.
+
+        Where they have not, and do not in a moment, raise `ViewsBehind`.
+        """
+        return await self._found(task_id, _PATIENCE)
 
     async def seen_canceling(self, task_id: TaskId) -> None:
         """Return once the views say that it is being canceled, or has ended, or after a moment."""
@@ -120,8 +146,26 @@ class ReadStatus:
     async def _first(self, task_id: TaskId, seconds: float, known: Task | None) -> Task:
         if known is not None:
             return await self._viewed(task_id) or known
-        patience = min(self._patience(task_id), seconds)
-        return await self._look(task_id, lambda _: True, patience)
+        return await self._found(task_id, seconds)
+
+    async def _found(self, task_id: TaskId, patience: float) -> Task:
+        if task := await self._viewed(task_id):
+            return task
+        now = asyncio.get_running_loop().time
+        begun, ends, pauses = now(), await self.lag.ends(), iter(_LOOK_AGAIN)
+        while True:
+            read = await self.lag.have_read(ends)
+            if task := await self._viewed(task_id):
+                return task
+            over = now() - begun >= (min(self._patience(task_id), patience) if read else patience)
+            if over and read:
+                raise UnknownTask(f"no task {task_id} is known")
+            if over:
+                raise ViewsBehind(
+                    f"the views have not read all of the log yet, so nobody can tell here whether "
+                    f"there is a task {task_id}; if it was accepted it is safe: ask again"
+                )
+            await asyncio.sleep(next(pauses, _LOOK_AGAIN[-1]))
 
     async def _viewed(self, task_id: TaskId) -> Task | None:
         return self.answers.newest(task_id, await self.store.find(task_id))

@@ -13,7 +13,7 @@ from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import DelayQueue, Delays, Unwanted
-from app.ports.event_log import Endings, EventFeed, EventLog, ResultTail
+from app.ports.event_log import Endings, EventFeed, EventLog, LogEnds, ResultTail
 from app.ports.fleet import FleetFeed, Heartbeats
 from app.ports.redelivery import Redelivery
 from app.ports.task_queue import Ownership, Shares, TaskQueue
@@ -92,6 +92,10 @@ class Broker(Protocol):
     @abstractmethod
     def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:
         """How much waits for the workers of this group."""
+
+    @abstractmethod
+    def log_ends(self) -> AbstractAsyncContextManager[LogEnds]:
+        """How much there is that the views have to read of tasks."""
 
     @abstractmethod
     def topic_of(self, message: Message) -> str: ...

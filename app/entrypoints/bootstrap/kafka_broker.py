@@ -16,6 +16,7 @@ from app.adapters.kafka.engine import Limits
 from app.adapters.kafka.event_feed import KafkaEventFeed
 from app.adapters.kafka.event_log import KafkaEventLog
 from app.adapters.kafka.fleet import KafkaFleetFeed
+from app.adapters.kafka.log_ends import KafkaLogEnds
 from app.adapters.kafka.oauth import ClientCredentials
 from app.adapters.kafka.result_tail import KafkaResultTail
 from app.adapters.kafka.task_queue import KafkaTaskQueue, Subscription
@@ -28,7 +29,7 @@ from app.entrypoints.settings import KafkaSettings, Settings, WorkerSettings
 from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.event_log import Endings, EventFeed
+from app.ports.event_log import Endings, EventFeed, LogEnds
 from app.ports.fleet import FleetFeed
 from app.ports.task_queue import Ownership
 
@@ -138,6 +139,9 @@ class KafkaBroker(Broker):
 
     def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:
         return KafkaBacklogs(self.connection, self.topics, group)
+
+    def log_ends(self) -> AbstractAsyncContextManager[LogEnds]:
+        return KafkaLogEnds(self.connection, self.topics)
 
     def topic_of(self, message: Message) -> str:
         return self.topics.of(message)

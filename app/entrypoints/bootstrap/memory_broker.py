@@ -10,7 +10,7 @@ from app.adapters.memory.control import MemoryControl
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.endings import MemoryEndings
 from app.adapters.memory.event_feed import MemoryEventFeed
-from app.adapters.memory.event_log import MemoryEventLog
+from app.adapters.memory.event_log import MemoryEventLog, MemoryLogEnds
 from app.adapters.memory.result_tail import MemoryResultTail
 from app.adapters.memory.task_queue import MemoryTaskQueue, MemoryTasks
 from app.domain.model.agents import AgentCatalog
@@ -21,7 +21,7 @@ from app.entrypoints.settings import WorkerSettings
 from app.ports.backlogs import Backlogs
 from app.ports.control import Control
 from app.ports.dead_letters import DeadLetters
-from app.ports.event_log import Endings, EventFeed
+from app.ports.event_log import Endings, EventFeed, LogEnds
 from app.ports.fleet import FleetFeed
 from app.ports.task_queue import Ownership
 
@@ -71,6 +71,9 @@ class MemoryBroker(Broker):
 
     def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:  # noqa: ARG002
         return nullcontext(MemoryBacklogs(self.tasks))
+
+    def log_ends(self) -> AbstractAsyncContextManager[LogEnds]:
+        return nullcontext(MemoryLogEnds(self.memory))
 
     def topic_of(self, message: Message) -> str:
         return Topics().of(message)

@@ -26,6 +26,7 @@ from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.domain.use_cases.unseen_endings import UnseenEndings
+from app.domain.use_cases.views_lag import ViewsLag
 from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
@@ -62,8 +63,12 @@ async def gateway(
 
     clock, catalog, tail = SystemClock(), catalog_of(settings), broker.tail()
     waiters = ResultWaiters(tail)
-    status = ReadStatus(store.status, waiters, clock)
-    async with broker.log() as log, broker.backlogs(settings.worker.group) as backlogs:
+    async with (
+        broker.log() as log,
+        broker.backlogs(settings.worker.group) as backlogs,
+        broker.log_ends() as ends,
+    ):
+        status = ReadStatus(store.status, waiters, clock, ViewsLag(ends, store.status))
         admission = Admission(backlogs, clock, settings.gateway.max_backlog)
         observed_log, follow = observed.log(log, broker), followed(broker, log)
         loops: dict[str, asyncio.Task[None]] = {}

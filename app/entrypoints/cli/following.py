@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from app.entrypoints.cli.connection import Gateway, Json
+from app.entrypoints.cli.connection import Gateway, Json, segment
 from app.entrypoints.cli.outcomes import CommandFailed, Exit
 from app.entrypoints.cli.progress import Progress
 
@@ -40,6 +40,20 @@ def settled(task: Json) -> bool:
 def ended(task: Json) -> bool:
     """Whether nothing will happen to the task any more."""
     return task.get("state") in _ENDED
+
+
+def known(gateway: Gateway, task_id: str, seconds: float | None, progress: Progress) -> Json:
+    """The task, once the views have read of it: one accepted just now they may not know yet."""
+    patience = _GIVE_UP if seconds is None else min(seconds, _GIVE_UP)
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return gateway.get(f"/v1/tasks/{segment(task_id)}")[0]
+        except CommandFailed as failure:
+            if failure.problem != "views-behind" or time.monotonic() >= deadline:
+                raise
+        progress.say("the views have not read of it yet; asking again")
+        _pause(1, deadline)
 
 
 def await_task(

@@ -96,7 +96,7 @@ def _heading(console: "Console", task: Json) -> None:
     state = str(task.get("state"))
     line = Text.assemble(
         (state, f"bold {_COLOURS.get(state, 'white')}"),
-        f"  {task.get('agent')}  ",
+        f"  {_text(task, 'agent')}  ",
         (str(task.get("id")), "dim"),
     )
     if spent := _spent(task.get("usage") or {}):

@@ -9,7 +9,7 @@ from app.entrypoints.cli.artifacts import save
 from app.entrypoints.cli.asking import TaskAsked, wait_seconds
 from app.entrypoints.cli.connection import Gateway, Json, me, segment
 from app.entrypoints.cli.events import EventWriter
-from app.entrypoints.cli.following import await_task, ended, follow
+from app.entrypoints.cli.following import await_task, ended, follow, known
 from app.entrypoints.cli.outcomes import Exit, ending, leave, stopping, told
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_accepted, show_json, show_task
@@ -52,8 +52,8 @@ def submit(url: str, asked: TaskAsked, wanted: Wanted, *, following: bool) -> No
 def status(url: str, task_id: str, wanted: Wanted) -> NoReturn:
     """Show the task, once it has ended where that is wanted."""
     gateway = Gateway(url)
-    with Progress("asking"):
-        task, _ = gateway.get(_path(task_id))
+    with Progress("asking") as progress:
+        task = known(gateway, task_id, wanted.seconds if wanted.waiting else 0, progress)
     if wanted.waiting:
         _finish(gateway, task, wanted)
     _show(task, wanted)
@@ -64,9 +64,11 @@ def status(url: str, task_id: str, wanted: Wanted) -> NoReturn:
 def tail(url: str, task_id: str, *, as_json: bool) -> NoReturn:
     """Show the task's events to the last, and end as the task did."""
     gateway = Gateway(url)
-    gateway.get(_path(task_id))  # it exists, or we say so before we follow
+    with Progress("asking") as progress:
+        known(gateway, task_id, None, progress)  # it exists, or we say so before we follow
     _follow(gateway, task_id, sys.stdout, as_json=as_json)
-    task, _ = gateway.get(_path(task_id))
+    with Progress("asking") as progress:
+        task = known(gateway, task_id, None, progress)
     leave(ending(task.get("state")))
 
 

@@ -52,6 +52,7 @@ def add_submit_route(
             metrics.refused.labels(agent, refusal.code).inc()
             raise
         metrics.accepted.labels(agent).inc()
+        services.status.accepted(task)
         return task
 
     async def ended(request: Request, task: Task, listener: Listener, seconds: float) -> Task:
