@@ -42,7 +42,10 @@ class Delivery:
     failures: int = 0
     """Earlier runs after which the handler asked for another one, by `Again`."""
     interrupted: int = 0
-    """Earlier runs of which nothing is known but that their worker died."""
+    """Earlier runs that ended with their worker, or of which its handler raised what is neither
+    `Again` nor `Unavailable`."""
+    broke_by: str | None = None
+    """What was raised by the last of them, where that was here."""
     inherited_at: datetime | None = None
     """When this worker took over from others, who may have run other messages of the same task."""
     wait: float = 0.0
@@ -104,9 +107,10 @@ class TaskQueue(Protocol):
     """Tasks wait here until a worker has finished them.
 
     A delivery is acknowledged when its handler returns. Where the handler raises, or its worker
-    dies, the message is handed out again; what was interrupted twice is run beside no other such
-    message, so that one which kills its worker cannot be mistaken for those beside it. Tasks of
-    one conversation are handed out one after another, in order.
+    dies, the message is handed out again, with a count of such ends but for those by `Again` or
+    `Unavailable`: what breaks must not be run without end. What was interrupted twice is run beside
+    no other such message, so that one which kills its worker cannot be mistaken for those beside
+    it. Tasks of one conversation are handed out one after another, in order.
     """
 
     @abstractmethod

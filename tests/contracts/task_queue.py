@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 
 from app.domain.model.commands import SubmitTask
+from app.domain.model.errors import Unavailable
 from app.domain.model.priorities import Priority
 from app.ports.task_queue import Again, Delivery, Handle, TaskQueue
 from tests.builders import submitted
@@ -94,6 +95,24 @@ class TaskQueueContract:
         async with running(tasks.queue(slots=1), fail_once):
             await until(lambda: len(attempts) == 2)
         assert attempts == [1, 2]
+
+    async def test_what_its_handler_breaks_on_is_counted_and_an_outage_is_not(
+        self, tasks: Tasks
+    ) -> None:
+        await tasks.put(submitted("t-1"))
+        seen: list[tuple[int, int, str | None]] = []
+
+        async def breaking(delivery: Delivery) -> None:
+            seen.append((delivery.interrupted, delivery.failures, delivery.broke_by))
+            if len(seen) == 1:
+                raise Unavailable("the ledger is away")
+            if len(seen) < 4:
+                raise OverflowError("too large to convert")
+
+        async with running(tasks.queue(slots=1), breaking):
+            await until(lambda: len(seen) == 4)
+        words = "OverflowError: too large to convert"
+        assert seen == [(0, 0, None), (0, 0, None), (1, 0, words), (2, 0, words)]
 
     async def test_a_conversation_keeps_its_order_and_others_do_not_wait(
         self, tasks: Tasks

@@ -6,38 +6,52 @@ the first one alone. Handing it whole batches costs a quarter of that, and fewer
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 Headers = Sequence[tuple[str, bytes]]
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+"""What brokers say of a batch, or of the only record in it."""
 
 _TURNS = 5
 """Turns of the event loop for which a batch gathers: a run that is over at once tells its start
 and its end in one request, and nobody waits for the clock."""
+_REMEMBERED = 600.0
+"""Seconds for which batches stay small after one was too large: topics are changed."""
+
+
+class _Record(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
 
 
 class Batch:
-    """What becomes of records that are durable together, or not at all."""
+    """Records that travel together; where the broker takes no batch so large, in parts."""
 
     def __init__(self) -> None:
+        self.records: list[_Record] = []
+        self.errors: dict[int, Exception] = {}
+        """Why a record was not taken, by its place among the records."""
         self.over = asyncio.Event()
-        """Set when it is known what became of it."""
-        self.error: Exception | None = None
-        """Why it was not taken."""
+        """Set when it is known what became of all of them."""
 
 
 class PartitionBatches:
     """At most one batch of a partition is under way, and the next one is gathering."""
 
     def __init__(self, producer: Any, place: TopicPartition, failed: Callable[[], None]) -> None:
-        """`failed` is called when a batch is not taken."""
+        """`failed` is called when a batch is not taken for a reason that is not its size."""
         self._producer = producer
         self._failed = failed
         self._place = place
         self._gathering: tuple[Batch, Any] | None = None
         """With aiokafka's `BatchBuilder` of its records."""
+        self._largest: tuple[int, float] | None = None
+        """Bytes that a batch of several records may take, and until when we believe so."""
         self._taken = asyncio.Event()
         self.sending: asyncio.Task[None] | None = None
         """Ends when there is nothing left to send; it never raises."""
@@ -46,9 +60,12 @@ class PartitionBatches:
         """Take a record, in order: the batch it travels in. None where there is no `room`."""
         if self._gathering is None:
             self._gathering = Batch(), self._producer.create_batch()
-        batch, records = self._gathering
-        if records.append(timestamp=None, key=key, value=value, headers=headers) is None:
+        batch, builder = self._gathering
+        if self._largest and batch.records and self._too_small_for(key, value, headers):
             return None
+        if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            return None
+        batch.records.append(_Record(key, value, headers))
         if self.sending is None:
             self.sending = asyncio.create_task(self._send())
         return batch
@@ -58,21 +75,67 @@ class PartitionBatches:
         self._taken.clear()
         await self._taken.wait()
 
+    def _too_small_for(self, key: bytes | None, value: bytes | None, headers: Headers) -> bool:
+        if self._largest is None or self._gathering is None:
+            return False
+        largest, until = self._largest
+        if asyncio.get_running_loop().time() > until:
+            self._largest = None
+            return False
+        return int(self._gathering[1].size()) + size_of(key, value, headers) > largest
+
     async def _send(self) -> None:
-        topic, partition = self._place
         while self._gathering:
             for _ in range(_TURNS):
                 await asyncio.sleep(0)
-            (batch, records), self._gathering = self._gathering, None
+            (batch, builder), self._gathering = self._gathering, None
             self._taken.set()
-            try:
-                sent = await self._producer.send_batch(records, topic, partition=partition)
-                await sent
-            except Exception as error:  # noqa: BLE001  # whoever waits for a record hears of it
-                batch.error = error
-                self._failed()
+            await self._deliver(batch, builder, 0, len(batch.records))
             batch.over.set()
         self.sending = None
+
+    async def _deliver(self, batch: Batch, builder: Any, first: int, behind: int) -> None:
+        """Send these of the batch's records, which the builder holds; halves, where too large."""
+        topic, partition = self._place
+        try:
+            sent = await self._producer.send_batch(builder, topic, partition=partition)
+            await sent
+        except TOO_LARGE as error:
+            if not self._number_anew(behind - first):
+                self._failed()
+                batch.errors |= dict.fromkeys(range(first, behind), error)
+            elif behind - first == 1:
+                batch.errors[first] = error
+            else:
+                until = asyncio.get_running_loop().time() + _REMEMBERED
+                self._largest = int(builder.size()) // 2, until
+                middle = (first + behind) // 2
+                for part in ((first, middle), (middle, behind)):
+                    await self._deliver(batch, self._built(batch.records[slice(*part)]), *part)
+        except Exception as error:  # noqa: BLE001  # whoever waits for a record hears of it
+            batch.errors |= dict.fromkeys(range(first, behind), error)
+            self._failed()
+
+    def _built(self, records: Sequence[_Record]) -> Any:
+        builder = self._producer.create_batch()
+        for key, value, headers in records:
+            builder.append(timestamp=None, key=key, value=value, headers=headers)
+        return builder
+
+    def _number_anew(self, count: int) -> bool:
+        """Have an idempotent producer number on as if it had never sent so many records.
+
+        The broker refuses a batch for its size before it looks at the numbers, and a hole in them
+        would be refused for ever. aiokafka offers no other way than a new producer.
+        """
+        numbering = self._producer._txn_manager  # noqa: SLF001
+        if numbering is None:
+            return True
+        number = numbering.sequence_number(self._place)
+        if number < count:
+            return False  # they begin anew after 2 ** 31
+        numbering.increment_sequence_number(self._place, -count)
+        return True
 
 
 class Batches:
@@ -81,7 +144,7 @@ class Batches:
     def __init__(self, producer: Any) -> None:
         self.producer = producer
         self.failed = False
-        """Whether a record was not taken."""
+        """Whether a record was not taken that was not too large."""
         self.partitions: dict[str, int] = {}
         """How many each topic has, of those that were learnt of since the brokers last told."""
         self._of: dict[TopicPartition, PartitionBatches] = {}

@@ -74,6 +74,8 @@ class Claim:
     """With the run it is handed out for."""
     put_off: int = 0
     """How often its handler broke since it was read."""
+    broke_by: str | None = None
+    """What the last of those runs raised."""
     not_before: float = 0.0
     """When its wait for the next run ends that a former owner began, by the monotonic clock."""
 

@@ -59,8 +59,11 @@ class KafkaDeadLetters(DeadLetters):
         try:
             await self._send(letter.origin.key, value, headers)
         except PayloadTooLarge:
-            omitted = ("dlq-value-omitted", str(len(value)).encode())
-            await self._send(letter.origin.key, b"", [*headers, omitted])
+            omitted = [("dlq-value-omitted", str(len(value)).encode())]
+            try:
+                await self._send(letter.origin.key, b"", [*headers, *omitted])
+            except PayloadTooLarge:  # it is the headers that are too large
+                await self._send(letter.origin.key, b"", [*_why(letter), *omitted])
 
     async def _send(
         self, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]

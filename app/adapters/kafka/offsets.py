@@ -28,7 +28,8 @@ class Tries(NamedTuple):
     failures: int = 0
     """Those that ended by a failure of the task's own."""
     interrupted: int = 0
-    """Those that ended with their worker, nobody knows why; what is left was nobody's fault."""
+    """Those that ended with their worker, nobody knows why, or broke what it does with them; what
+    is left was nobody's fault."""
     not_before: int = 0
     """When the next one may begin, in seconds since 1970; 0 where no run asked for a wait."""
 
@@ -136,10 +137,19 @@ class PartitionOffsets:
         """Whether this record runs now."""
         return offset in self._active
 
-    def end(self, offset: int, *, failed: bool, counted: bool = True, not_before: int = 0) -> None:
+    def end(
+        self,
+        offset: int,
+        *,
+        failed: bool,
+        broke: bool = False,
+        counted: bool = True,
+        not_before: int = 0,
+    ) -> None:
         """The run is over, the record is not; `failed` counts against the task.
 
-        Where it is not `counted`, it was no run, and what was known of the next one stays.
+        One that `broke` is as good as one that ended with its worker. Where it is not `counted`,
+        it was no run, and what was known of the next one stays.
         """
         self._active.discard(offset)
         self._excused.discard(offset)
@@ -148,6 +158,8 @@ class PartitionOffsets:
             self._open[offset] = tries._replace(starts=tries.starts - 1)
         elif failed:
             self._open[offset] = tries._replace(failures=tries.failures + 1, not_before=not_before)
+        elif broke:
+            self._open[offset] = tries._replace(interrupted=tries.interrupted + 1)
 
     def complete(self, offset: int) -> None:
         """The record's outcome is durable."""

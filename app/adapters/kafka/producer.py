@@ -12,13 +12,12 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     KafkaError,
-    MessageSizeTooLargeError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
-from app.adapters.kafka.batches import Batch, Batches, Headers, size_of
+from app.adapters.kafka.batches import TOO_LARGE, Batch, Batches, Headers, size_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.domain.model.errors import PayloadTooLarge, PlatformError
 from app.ports.event_log import LogUnavailable
@@ -41,10 +40,12 @@ def _partition(key: bytes | None, partitions: int) -> int:
 class Acknowledgement(Awaitable[None]):
     """Awaiting it returns once the record is durable; to stop waiting does not stop the record."""
 
-    __slots__ = ("_batch", "_until")
+    __slots__ = ("_batch", "_place", "_until")
 
-    def __init__(self, batch: Batch, until: float) -> None:
+    def __init__(self, batch: Batch, place: int, until: float) -> None:
+        """`place` is the record's among those of its batch."""
         self._batch = batch
+        self._place = place
         self._until = until
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -57,7 +58,7 @@ class Acknowledgement(Awaitable[None]):
                     await self._batch.over.wait()
         if not self._batch.over.is_set():
             raise LogUnavailable("Kafka has not acknowledged the message in time")
-        if (error := self._batch.error) is not None:
+        if (error := self._batch.errors.get(self._place)) is not None:
             raise _translated(error) from error
 
 
@@ -66,7 +67,8 @@ class Producer:
 
     It connects when it is entered or, where the brokers are away, at the next record. A record the
     broker refuses leaves a hole in an idempotent producer's numbering, after which its partition
-    takes nothing more from it: a new producer does not have that past.
+    takes nothing more from it: a new producer does not have that past. What is refused for its
+    size leaves none.
     """
 
     def __init__(
@@ -134,7 +136,7 @@ class Producer:
             raise LogUnavailable(f"Kafka has not taken a message for {topic} in time") from error
         except (KafkaError, OSError) as error:
             raise _translated(error) from error
-        return Acknowledgement(batch, until)
+        return Acknowledgement(batch, len(batch.records) - 1, until)
 
     async def ping(self) -> None:
         """Return if a broker answers, else raise `LogUnavailable`."""
@@ -190,7 +192,7 @@ def _too_large() -> PayloadTooLarge:
 
 
 def _translated(error: BaseException) -> PlatformError:
-    if isinstance(error, MessageSizeTooLargeError):
+    if isinstance(error, TOO_LARGE):
         return _too_large()
     if isinstance(error, TopicAuthorizationFailedError):
         return LogUnavailable("Kafka does not let us write to this topic", retry_after=60)

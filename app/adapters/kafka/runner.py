@@ -32,6 +32,8 @@ from app.adapters.kafka.lanes import Lanes
 from app.adapters.kafka.pauses import Pauses
 from app.adapters.kafka.slots import Slots
 from app.adapters.kafka.suspects import Suspects
+from app.domain.model.errors import Unavailable
+from app.domain.model.readable import words
 from app.ports.task_queue import Again
 
 _UNTIL_CANCELED = (5.0, 1.0)
@@ -226,7 +228,10 @@ class Runner:
             until = math.ceil(time.time() + failure.seconds)
             offsets.end(offset, failed=True, counted=failure.counted, not_before=until)
         else:
-            offsets.end(offset, failed=False)
+            broke = failure is not None and not isinstance(failure, Unavailable)
+            offsets.end(offset, failed=False, broke=broke)
+            if failure is not None and broke:
+                claim.broke_by = words(failure)
         self._commits.note(claim.partition)
 
 

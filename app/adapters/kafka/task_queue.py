@@ -75,6 +75,7 @@ class KafkaTaskQueue(TaskQueue, Shares):
                     lost=claim.lost,
                     failures=earlier.failures + claim.tries.failures,
                     interrupted=claim.tries.interrupted,
+                    broke_by=claim.broke_by,
                     wait=claim.wait,
                 )
             )

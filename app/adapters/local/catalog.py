@@ -51,10 +51,14 @@ def compile_schema(schema: Schema) -> Check:
 
     def check(value: JsonValue) -> tuple[Violation, ...]:
         found: list[Violation] = []
-        for error in validator.iter_errors(value):
-            found.append(Violation(_pointer(error), _detail(error)))
-            if len(found) == _MOST_VIOLATIONS:
-                break
+        try:
+            for error in validator.iter_errors(value):
+                found.append(Violation(_pointer(error), _detail(error)))
+                if len(found) == _MOST_VIOLATIONS:
+                    break
+        except Exception as error:  # noqa: BLE001  # of numbers beyond a float's, of deep nesting
+            kind = type(error).__name__
+            found.append(Violation("", f"cannot be checked against the schema ({kind})"))
         return tuple(found)
 
     return check

@@ -13,7 +13,9 @@ from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.slots import Slots
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
+from app.domain.model.errors import Unavailable
 from app.domain.model.fleet import Share
+from app.domain.model.readable import words
 from app.ports.event_log import Recorded, Shard
 from app.ports.task_queue import Again, Delivery, Handle, Shares, TaskQueue
 
@@ -25,6 +27,8 @@ _log = logging.getLogger(__name__)
 class _Entry:
     attempts: int = 0
     failures: int = 0
+    interrupted: int = 0
+    broke_by: str | None = None
     not_before: float = 0.0
     """By the monotonic clock."""
     done: bool = False
@@ -150,6 +154,8 @@ class MemoryTaskQueue(TaskQueue, Shares):
             before,
             self._lost,
             failures=earlier.failures + entry.failures,
+            interrupted=entry.interrupted,
+            broke_by=entry.broke_by,
         )
 
     async def _run(self, delivery: Delivery, handle: Handle, entry: _Entry) -> Again:
@@ -167,7 +173,11 @@ class MemoryTaskQueue(TaskQueue, Shares):
             else:
                 entry.attempts -= 1
             return again
-        except Exception:  # noqa: BLE001  # whatever it was, the task comes again
+        except Unavailable as away:
+            _log.warning("a task stays in the queue: %s", away.message)
+        except Exception as error:  # noqa: BLE001  # whatever it was, the task comes again
+            entry.interrupted += 1
+            entry.broke_by = words(error)
             _log.exception("a task stays in the queue")
         finally:
             if current:

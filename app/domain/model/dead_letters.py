@@ -16,7 +16,7 @@ class DeadLetterReason(StrEnum):
     DEADLINE_EXCEEDED = "deadline-exceeded"
     BUDGET_EXCEEDED = "budget-exceeded"
     POISON = "poison"
-    """It ended the process of its worker, time after time."""
+    """It ended its worker's process, or broke what its worker does with it, time after time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,12 +32,16 @@ class RefuseMessage:
         await run.tell(TaskRejected, error=error, reason=Reason.DEAD_LETTERED)
 
     async def give_up(self, delivery: Delivery, run: Run) -> None:
-        """A task that ended its worker's process time after time."""
-        code = DeadLetterReason.POISON
-        message = f"{delivery.interrupted} runs ended with the process of their worker"
+        """A task that ended its worker, or broke what it does with it, time after time."""
+        code, message = DeadLetterReason.POISON, _why_hopeless(delivery)
         await self.settle.bury(delivery, code, message, run.task_id)
         error = TaskError(code=code, message=message)
         await run.tell(TaskFailed, error=error, reason=Reason.DEAD_LETTERED)
+
+    async def give_up_unread(self, delivery: Delivery, content: Undecodable) -> None:
+        """The same of a message that is no task."""
+        detail = f"{_why_hopeless(delivery)}; {content.detail}"
+        await self.settle.bury(delivery, DeadLetterReason.POISON, detail, content.task_id)
 
     async def undecodable(self, delivery: Delivery, content: Undecodable) -> None:
         """A message that is no task."""
@@ -66,3 +70,9 @@ class RefuseMessage:
             return True
         task = await self.store.find(task_id) if self.store else None
         return task is not None and not any(each.undecodable for each in task.attempts)
+
+
+def _why_hopeless(delivery: Delivery) -> str:
+    if delivery.broke_by is None:
+        return f"{delivery.interrupted} runs ended with the process of their worker"
+    return f"{delivery.interrupted} runs broke their worker, the last one by {delivery.broke_by}"

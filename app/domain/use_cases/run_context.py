@@ -269,6 +269,8 @@ class Run(RunContext):
         """Return once every event told so far is durable, however long the log is away.
 
         What has to end sooner is cancelled: a run whose delivery is lost, or a worker that stops.
+        Raises `PayloadTooLarge` where the log refused the task's end: it has not been told then.
+        Of another event it refuses it keeps the number, and a word that it is left out.
         """
         await self._flush_tokens()
         await self._drain()
@@ -283,10 +285,21 @@ class Run(RunContext):
                 except LogUnavailable as away:
                     waiting[0] = (event, None)  # told twice is told once
                     await asyncio.sleep(away.retry_after)
+                except PayloadTooLarge:
+                    if type(event) in _ENDINGS:
+                        waiting.popleft()
+                        self._untell(event)
+                        raise
+                    waiting[0] = (_left_out(event), None)
                 else:
                     waiting.popleft()
         finally:  # cut off by a deadline, say: the rest is still to be acknowledged
             self._unacknowledged.extendleft(reversed(waiting))
+
+    def _untell(self, ending: Event) -> None:
+        """It was the last event, and is none: the next one takes its number."""
+        self._sequence = ending.sequence - 1
+        self.ended = False
 
     def _note_refusal(self) -> None:
         self._refused += 1
@@ -339,6 +352,13 @@ def _may_come_late(told: tuple[Event, Awaitable[None] | None]) -> bool:
     """Whether what is told after it could be durable before it: in its own topic nothing can."""
     event, acknowledgement = told
     return acknowledgement is None or not isinstance(event, ResultEvent)
+
+
+def _left_out(event: Event) -> Event:
+    """What stands in the place of an event that is larger than the log takes."""
+    said = event.model_dump(include={"task_id", "agent", "attempt", "sequence", "at", "worker_id"})
+    message = f"a {event.TYPE} is left out here: it is larger than the broker takes"
+    return TraceLog(**said, level="warning", message=message)
 
 
 def _now() -> float:

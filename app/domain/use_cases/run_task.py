@@ -9,7 +9,13 @@ from functools import cached_property
 
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
-from app.domain.model.errors import InvalidInput, PayloadTooLarge, UnknownAgent, UnknownRuntime
+from app.domain.model.errors import (
+    InvalidInput,
+    PayloadTooLarge,
+    Unavailable,
+    UnknownAgent,
+    UnknownRuntime,
+)
 from app.domain.model.events import TaskCanceled, TaskError, TaskRejected, TaskStarted
 from app.domain.model.ids import RuntimeName, TaskId, WorkerId, minted_at
 from app.domain.model.lifecycle import Reason
@@ -55,7 +61,8 @@ class RunTaskHandler:
     known: KnownTasks = field(default_factory=KnownTasks)
     cancellations: Cancellations = field(default_factory=Cancellations)
     poison_after: int = 3
-    """Runs that end with the process of their worker, after which there is no other."""
+    """Runs that end with the process of their worker, or break what it does with them, after which
+    there is no other."""
     hold_seconds: float = 30.0
     """The longest wait for a next run that is spent here, and not with the delays."""
     spending: Spending | None = None
@@ -65,11 +72,14 @@ class RunTaskHandler:
         content = delivery.content
         if isinstance(content, Undecodable):
             with self._processing(delivery, None, content.task_id):
-                await self._refusing.undecodable(delivery, content)
+                if self._hopeless(delivery):
+                    await self._refusing.give_up_unread(delivery, content)
+                else:
+                    await self._refusing.undecodable(delivery, content)
         elif await self.known.take(content):
             again, ended = None, False
             try:
-                ended = await self._ended_before(delivery, content)
+                ended = await self._surely_ended_before(delivery, content)
                 if not ended:
                     with self._processing(delivery, content.traceparent, content.id) as tracer:
                         ended, again = await self._handle(delivery, content, tracer)
@@ -90,6 +100,21 @@ class RunTaskHandler:
         self, delivery: Delivery, traceparent: str | None, task_id: TaskId | None
     ) -> AbstractContextManager[RunTracer]:
         return self.tracing.processing(delivery.origin, traceparent, task_id, delivery.attempt)
+
+    def _hopeless(self, delivery: Delivery) -> bool:
+        """Whether it ended its worker, or broke what a worker does with it, time after time."""
+        return delivery.interrupted >= self.poison_after
+
+    async def _surely_ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
+        """Where to ask may be what breaks, it is not asked for ever: the first ending counts."""
+        try:
+            return await self._ended_before(delivery, command)
+        except Unavailable:
+            raise
+        except Exception:
+            if self._hopeless(delivery):
+                return False
+            raise
 
     async def _ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
         """Whether a task that may have run before has ended.
@@ -153,7 +178,7 @@ class RunTaskHandler:
         now = self.clock.now()
         if canceled := self.cancellations.asked(command.id):
             await run.tell(TaskCanceled, message=canceled.reason)
-        elif delivery.interrupted >= self.poison_after:
+        elif self._hopeless(delivery):
             await self._refusing.give_up(delivery, run)
         elif command.expires_at is not None and command.expires_at <= now and _first(delivery):
             late = TaskError(code="expired", message="it was not started before it expired")

@@ -1,13 +1,16 @@
 """Record what came of a run: its ending, another try, or a dead letter."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from app.domain.model.agents import Agent
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
-from app.domain.model.errors import PayloadTooLarge
+from app.domain.model.errors import PayloadTooLarge, Unavailable
 from app.domain.model.events import (
     Result,
     TaskCanceled,
@@ -78,6 +81,7 @@ class SettleAttempt:
     async def _complete(self, delivery: Delivery, run: Run, result: Result) -> None:
         try:
             await run.tell(TaskCompleted, result=result, usage=run.usage)
+            await run.acknowledged()  # only then it is certain that the log takes it
         except PayloadTooLarge as error:
             too_large = failed(error.code, f"the result is too large: {error.message}")
             await self._fail(delivery, run, too_large)
@@ -111,7 +115,8 @@ class SettleAttempt:
             attempts=delivery.attempt, failures=failures, key=delivery.origin.key
         )
         try:
-            await self.delays.put(command.model_copy(update={"earlier": earlier}), not_before)
+            delayed = command.model_copy(update={"earlier": earlier})
+            await _until_taken(partial(self.delays.put, delayed, not_before))
         except PayloadTooLarge:
             return False
         return True
@@ -125,8 +130,21 @@ class SettleAttempt:
         elif retries_exhausted:
             reason, letter = Reason.DEAD_LETTERED, DeadLetterReason.RETRIES_EXHAUSTED
         if letter:
-            await self.bury(delivery, letter, failure.error.message, run.task_id)
+            bury = partial(self.bury, delivery, letter, failure.error.message, run.task_id)
+            await _until_taken(bury)
         await run.tell(TaskFailed, error=failure.error, reason=reason, usage=run.usage)
+
+
+async def _until_taken(put: Callable[[], Awaitable[None]]) -> None:
+    """Say what came of a run however long that takes: another run would spend its money again.
+
+    What has to end sooner is cancelled.
+    """
+    while True:
+        try:
+            return await put()
+        except Unavailable as away:
+            await asyncio.sleep(away.retry_after)
 
 
 def _refuse_if_over(delivery: Delivery) -> None:

@@ -74,8 +74,8 @@ class WorkerSettings(Group):
         3,
         ge=1,
         le=100,
-        description="How many runs of a task may end with the process of their worker before it "
-        "is given up.",
+        description="How many runs of a task may end with the process of their worker, or break "
+        "what it does with them, before the task is given up.",
     )
     hold_seconds: float = Field(
         30,
