@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from app.entrypoints.settings import Settings, SettingsError, choose_agents, load_settings
 from app.entrypoints.settings.ecosystem import provider_variables
+from app.entrypoints.settings.problems import groups, variable
 from app.entrypoints.settings.reference import document
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -310,6 +311,29 @@ def test_the_providers_variables_are_only_known_to_be_set() -> None:
 def test_the_page_of_settings_is_up_to_date() -> None:
     remedy = "run: python -m app.entrypoints.settings.reference > docs/settings.md"
     assert PAGE.read_text(encoding="utf-8") == document(), remedy
+
+
+NUMBERS = [
+    variable(group, name)
+    for group, model in groups().items()
+    for name, field in model.model_fields.items()
+    if type(field.default) in (int, float)
+] + ["CREWLINE_WORKER__ADMIN_PORT", "CREWLINE_LIMITS__TOKENS_PER_MINUTE"]
+
+
+def test_there_are_numbers_among_the_settings() -> None:
+    assert len(NUMBERS) > 25
+    assert "CREWLINE_KAFKA__REQUEST_TIMEOUT_SECONDS" in NUMBERS
+
+
+@pytest.mark.parametrize("value", ["1e400", "inf", "-inf", "nan", "1" + "0" * 40, "1e300"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_nothing_can_count_to_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (line,) = complaints()
+    assert name in line
 
 
 def test_every_setting_is_described() -> None:

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from app.entrypoints.settings.group import Group, Port, Seconds, Texts
+from app.entrypoints.settings.group import Bytes, Group, Port, Seconds, SecondsOrNone, Texts
 
 
 class GatewaySettings(Group):
@@ -11,9 +11,7 @@ class GatewaySettings(Group):
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every one.")
     port: Port = Field(8000, description="Port to listen on; 0 chooses a free one.")
     docs: bool = Field(default=True, description="Whether `/docs` and `/redoc` are served.")
-    max_body_bytes: int = Field(
-        1_000_000, ge=1_024, description="The largest request body that is read."
-    )
+    max_body_bytes: Bytes = Field(1_000_000, description="The largest request body that is read.")
     max_wait_seconds: Seconds = Field(
         60, description="The longest `Prefer: wait=N` that is honoured."
     )
@@ -23,6 +21,7 @@ class GatewaySettings(Group):
     max_backlog: int = Field(
         100_000,
         ge=0,
+        le=1_000_000_000_000,
         description="How many tasks of one agent may wait or run before more are refused with "
         "429, critical ones excepted; an agent's file may name its own `max_backlog`. 0 lets them "
         "queue without end.",
@@ -33,12 +32,11 @@ class GatewaySettings(Group):
     cors_origins: Texts = Field(
         default=[], description="Origins whose pages may call the gateway, separated by commas."
     )
-    linger_seconds: float = Field(
+    linger_seconds: SecondsOrNone = Field(
         3,
-        ge=0,
         description="How long new requests are still taken after a request to stop, while "
         "readiness says no, so that load balancers notice first.",
     )
-    drain_seconds: float = Field(
-        10, ge=0, description="How long open requests may still take after a request to stop."
+    drain_seconds: SecondsOrNone = Field(
+        10, description="How long open requests may still take after a request to stop."
     )

@@ -8,9 +8,14 @@ from pydantic_settings import NoDecode
 
 
 class Group(BaseModel):
-    """Immutable, and it knows all its fields: a name it does not know is a mistake."""
+    """Immutable, and it knows all its fields: a name it does not know is a mistake.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    Its numbers are finite, and those that the broker or the system count in have their limits.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
 
 def listed(value: object) -> object:
@@ -34,4 +39,16 @@ Texts = Annotated[list[str], NoDecode, BeforeValidator(listed)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 """A TCP port; 0 lets the system choose one."""
 
-Seconds = Annotated[float, Field(gt=0)]
+_MOST_SECONDS = 2_000_000
+"""Kafka counts milliseconds in 32 bits."""
+
+Seconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS)]
+
+SecondsOrNone = Annotated[float, Field(ge=0, le=_MOST_SECONDS)]
+"""Seconds, where 0 is as good as any."""
+
+Bytes = Annotated[int, Field(ge=1_024, le=1_000_000_000)]
+"""What a message may have; topics of dead letters take twice as much, in 32 bits."""
+
+Many = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
+"""As good as without end."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
-from app.entrypoints.settings.group import Group, Seconds
+from app.entrypoints.settings.group import Bytes, Group, Seconds
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
@@ -56,9 +56,8 @@ class KafkaSettings(Group):
     ssl_check_hostname: bool = Field(
         default=True, description="Whether the broker's certificate must name its host."
     )
-    max_message_bytes: int = Field(
+    max_message_bytes: Bytes = Field(
         1_048_576,
-        ge=1_024,
         description="The largest message topics are made for; a larger task is refused.",
     )
     request_timeout_seconds: Seconds = Field(
@@ -79,7 +78,10 @@ class KafkaSettings(Group):
         "share them; who reads pays for each, empty ones too.",
     )
     replication_factor: int = Field(
-        -1, ge=-1, description="Copies of each topic we make; -1 leaves it to the broker."
+        -1,
+        ge=-1,
+        le=32_767,
+        description="Copies of each topic we make; -1 leaves it to the broker.",
     )
     session_timeout_seconds: Seconds = Field(
         10, description="How long a silent worker or projector keeps its partitions."

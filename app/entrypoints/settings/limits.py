@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from app.entrypoints.settings.group import Group, Seconds, Texts
+from app.entrypoints.settings.group import Group, Many, Seconds, Texts
 from app.entrypoints.settings.providers import PerProvider
 
 
@@ -40,12 +40,11 @@ class LimitsSettings(Group):
         description="How long a model call waits for its turn; one that would wait longer fails, "
         "and its task is tried again when the turn would have come.",
     )
-    answer_tokens: int = Field(
-        1_000, ge=1, description="How long an answer is taken to be before it is there."
+    answer_tokens: Many = Field(
+        1_000, description="How long an answer is taken to be before it is there."
     )
-    breaker_failures: int = Field(
+    breaker_failures: Many = Field(
         5,
-        ge=1,
         description="Failures in a row (5xx, no connection, no answer in time) after which a "
         "worker leaves a provider alone.",
     )

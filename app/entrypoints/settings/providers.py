@@ -3,8 +3,10 @@
 from difflib import get_close_matches
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
+
+from app.entrypoints.settings.group import Many
 
 EVERY_OTHER = "*"
 
@@ -50,7 +52,7 @@ def _known(numbers: dict[str, int]) -> dict[str, int]:
 
 
 PerProvider = Annotated[
-    dict[str, Annotated[int, Field(ge=1)]],
+    dict[str, Many],
     NoDecode,
     BeforeValidator(_by_provider),
     AfterValidator(_known),

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.entrypoints.settings.group import Group, Name, Names, Port
+from app.entrypoints.settings.group import Group, Name, Names, Port, SecondsOrNone
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
 
@@ -48,9 +48,8 @@ class WorkerSettings(Group):
     buffer: int = Field(
         64, ge=0, le=100_000, description="How many tasks are fetched ahead of those that run."
     )
-    drain_seconds: float = Field(
+    drain_seconds: SecondsOrNone = Field(
         25,
-        ge=0,
         description="How long running tasks may still take after a request to stop; those not "
         "done by then run again elsewhere.",
     )
@@ -60,6 +59,7 @@ class WorkerSettings(Group):
     lease_seconds: float = Field(
         9,
         ge=1,
+        le=2_000_000,
         description="How long after its last heartbeat nobody else runs what a worker has in hand; "
         "at least three times the interval of its heartbeats, and best a little less than "
         "`CREWLINE_KAFKA__SESSION_TIMEOUT_SECONDS`.",
