@@ -1,8 +1,9 @@
 """The read model: the views people ask, and how they are kept."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from app.domain.model.commands import CancelTask, SubmitTask
@@ -12,9 +13,12 @@ from app.domain.model.events import Event
 from app.domain.model.ids import AgentName, ContextId, TaskId
 from app.domain.model.letters import Settlement
 from app.domain.model.lifecycle import TaskState
+from app.domain.model.paging import milliseconds
 from app.domain.model.progress import Progress
-from app.domain.model.task import Task
+from app.domain.model.task import Task, TaskSummary
 from app.ports.event_log import Offsets, StoredOffsets
+
+_ALMOST_A_MILLISECOND = timedelta(microseconds=999)
 
 
 class StoreUnavailable(Unavailable):
@@ -33,17 +37,32 @@ class OffsetsMoved(Conflict):
 class TaskFilter:
     """Which tasks to list; an empty filter lists all."""
 
-    state: TaskState | None = None
+    states: Collection[TaskState] = ()
+    """Any of these; empty for every state."""
     agent: AgentName | None = None
     context_id: ContextId | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    @property
+    def above(self) -> int | None:
+        """The milliseconds since 1970 that a task's creation must be above."""
+        return None if self.created_after is None else milliseconds(self.created_after)
+
+    @property
+    def below(self) -> int | None:
+        """The milliseconds since 1970 that a task's creation must be below."""
+        if self.created_before is None:
+            return None
+        return milliseconds(self.created_before + _ALMOST_A_MILLISECOND)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of tasks, newest first, and the cursor of the next (None on the last)."""
 
-    items: Sequence[Task]
+    items: Sequence[TaskSummary]
     next_cursor: str | None
 
 
@@ -68,7 +87,10 @@ class StatusStore(TaskFinder, StoredOffsets, Protocol):
 
     @abstractmethod
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
-        """A page of tasks, newest first by creation; raise `InvalidInput` for a broken cursor."""
+        """A page of tasks, newest first by creation; raise `InvalidInput` for a broken cursor.
+
+        However large the tasks are, no more than one of them is in memory at a time.
+        """
 
     @abstractmethod
     async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:

@@ -3,10 +3,12 @@
 import pytest
 
 from app.domain.model.errors import InvalidInput
+from app.domain.model.events import InputRequest, TaskError
 from app.domain.model.ids import ContextId, TaskId
 from app.domain.model.lifecycle import Reason, TaskState
+from app.domain.model.priorities import Priority
 from app.domain.model.progress import fold
-from app.domain.model.task import describe
+from app.domain.model.task import describe, summary
 from app.ports.event_log import Shard
 from app.ports.status_store import TaskFilter, ViewUpdate
 from tests.builders import (
@@ -14,6 +16,7 @@ from tests.builders import (
     at,
     completed,
     failed,
+    input_required,
     started,
     stepped,
     submitted,
@@ -126,18 +129,107 @@ class StatusStoreContract:
             )
         )
         wishes = {
-            "a": TaskFilter(state=TaskState.WORKING),
-            "b": TaskFilter(state=TaskState.SUBMITTED),
+            "a": TaskFilter(states=[TaskState.WORKING]),
+            "b": TaskFilter(states=[TaskState.SUBMITTED]),
             "c": TaskFilter(agent=submitted(agent="writer").agent),
             "a ": TaskFilter(context_id=ContextId("talk")),
             "b ": TaskFilter(context_id=ContextId("talk\x00")),
             "a  ": TaskFilter(labels={"team": "blue", "env": "prod"}),
             "c ": TaskFilter(labels={"team": "red \x00"}),
-            "": TaskFilter(state=TaskState.WORKING, labels={"env": "test"}),
+            "": TaskFilter(states=[TaskState.WORKING], labels={"env": "test"}),
         }
         for name, wanted in wishes.items():
             expected = [task_id(name.strip())] if name else []
             assert ids(await views.store.list(wanted, 10, None)) == expected, wanted
+
+    async def test_a_list_holds_any_of_several_states(self, views: Views) -> None:
+        names = "abcdefghi"
+        await views.writer.save(
+            update(
+                *(submitted(name, after=number) for number, name in enumerate(names)),
+                *(started(name) for name in "bcefh"),
+                *(completed(name) for name in "ceh"),
+                *(failed(name) for name in "f"),
+            )
+        )
+        wanted = TaskFilter(states=[TaskState.FAILED, TaskState.COMPLETED, TaskState.WORKING])
+        fitting = [task_id(name) for name in "hfecb"]
+        assert ids(await views.store.list(wanted, 10, None)) == fitting
+        seen: list[TaskId] = []
+        cursor = None
+        for _ in range(3):
+            page = await views.store.list(wanted, 2, cursor)
+            seen += ids(page)
+            cursor = page.next_cursor
+            await views.writer.save(update(submitted(f"new-{cursor}", after=99)))
+        assert (seen, cursor) == (fitting, None)
+        twice = TaskFilter(states=[TaskState.FAILED, TaskState.FAILED])
+        assert ids(await views.store.list(twice, 10, None)) == [task_id("f")]
+
+    async def test_a_list_holds_what_was_handed_in_between_two_moments(self, views: Views) -> None:
+        labels = {"team": "blue"}
+        commands = [submitted(f"t-{n}", after=n / 1_000, labels=labels) for n in range(6)]
+        await views.writer.save(update(*commands))
+        for filtered in (labels, {}):
+
+            async def found_between(
+                after: float | None, before: float | None, labels: dict[str, str] = filtered
+            ) -> list[int]:
+                wanted = TaskFilter(
+                    states=[TaskState.SUBMITTED, TaskState.WORKING],
+                    labels=labels,
+                    created_after=None if after is None else at(after / 1_000),
+                    created_before=None if before is None else at(before / 1_000),
+                )
+                found = ids(await views.store.list(wanted, 10, None))
+                return sorted(n for n in range(6) if task_id(f"t-{n}") in found)
+
+            assert await found_between(2, None) == [3, 4, 5]
+            assert await found_between(None, 2) == [0, 1]
+            assert await found_between(1, 4) == [2, 3]
+            assert await found_between(1.5, 2.5) == [2]  # finer than a task's own moment
+            assert await found_between(4, 1) == []
+            assert await found_between(2, 2) == []
+
+    @pytest.mark.parametrize("large", [False, True])
+    async def test_a_list_shows_all_but_what_may_be_large(self, views: Views, large: bool) -> None:
+        """Whatever is in it: a database may refuse to read some of this as JSON."""
+        text = "x\x00 \\u0000" * (50_000 if large else 1)
+        command = submitted(
+            input={"question": text},
+            parameters={"deep": [text]},
+            context_id="talk",
+            labels={"team": "blue"},
+            priority=Priority.HIGH,
+            runtime="rules",
+            traceparent=TRACEPARENT,
+        )
+        question = InputRequest(prompt=f"Why? {text}", schema={"description": text})
+        error = TaskError(code="model-refused", message=f"No. {text}", retryable=True)
+        runs = [
+            message
+            for attempt in range(1, 31)
+            for message in (
+                started(attempt=attempt, after=attempt),
+                failed(attempt=attempt, after=attempt).model_copy(update={"error": error}),
+            )
+        ]
+        asks = input_required("t-2").model_copy(update={"input_request": question})
+        await views.writer.save(update(command, *runs, started("t-2"), asks))
+        await views.writer.save(update(submitted("t-3", input=text), completed("t-3", output=text)))
+        listed = {task.id: task for task in (await views.store.list(TaskFilter(), 10, None)).items}
+        for name, task in listed.items():
+            assert task == summary(await found(views, name))
+            assert not {"input", "parameters", "result"} & task.model_dump().keys()
+            assert len(task.model_dump_json()) < 60_000
+        task = listed[command.id]
+        assert (task.context_id, task.labels) == ("talk", {"team": "blue"})
+        assert task.error is not None
+        assert task.error.message.startswith("No. x")
+        assert [each.number for each in task.attempts] == list(range(11, 31))
+        request = listed[task_id("t-2")].input_request
+        assert request is not None
+        assert request.prompt.startswith("Why? x")
 
     @pytest.mark.parametrize("cursor", ["", "x", "é", "MTcvYWJj", "LzA", "=" * 9, "A" * 4000])
     async def test_a_broken_cursor_is_invalid(self, views: Views, cursor: str) -> None:

@@ -9,7 +9,7 @@ from app.domain.model.events import Usage
 from app.domain.model.ids import ContextId
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.progress import fold
-from app.domain.model.task import describe
+from app.domain.model.task import describe, summary
 from app.ports.event_log import Shard
 from app.ports.status_store import (
     OffsetsMoved,
@@ -59,7 +59,7 @@ class ViewStoreContract:
         task = await found(views, command.id)
         assert task == describe(command, update(*news).progress[command.id])
         wanted = TaskFilter(
-            TaskState.COMPLETED, command.agent, ContextId("talk-1"), {"team": "blue"}
+            [TaskState.COMPLETED], command.agent, ContextId("talk-1"), {"team": "blue"}
         )
         assert ids(await views.store.list(wanted, 10, None)) == [command.id]
 
@@ -80,7 +80,7 @@ class ViewStoreContract:
         assert task.updated_at == cancel.at
         await views.writer.save(update(started()))
         (listed,) = (await views.store.list(TaskFilter(), 10, None)).items
-        assert listed == await found(views, command.id)
+        assert listed == summary(await found(views, command.id))
         assert (listed.state, listed.reason) == (TaskState.WORKING, Reason.CANCELING)
         ended = [started(), canceled(sequence=2)]
         await views.writer.save(update(*ended))

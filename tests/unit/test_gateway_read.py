@@ -154,3 +154,60 @@ async def test_times_are_rfc_3339_with_milliseconds(
     await gateway.happen(submitted(), started(), completed())
     task = (await client.get(PATH)).json()
     assert task["finished_at"] == at(4).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+async def test_lists_leave_out_what_may_be_large(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(submitted(input="x" * 5_000), started(), completed(output="y" * 5_000))
+    [listed] = (await client.get("/v1/tasks")).json()["items"]
+    whole = (await client.get(PATH)).json()
+    assert whole.keys() - listed.keys() == {"input", "parameters", "result"}
+    assert {name: whole[name] for name in listed} == listed
+
+
+async def test_a_list_is_narrowed_by_states_and_times(
+    gateway: Gateway, client: httpx.AsyncClient
+) -> None:
+    await gateway.happen(
+        *(submitted(f"t-{n}", after=n) for n in range(4)), started("t-1"), completed("t-2")
+    )
+
+    async def found(query: str) -> list[str]:
+        answer = await client.get(f"/v1/tasks?{query}")
+        assert answer.status_code == 200, answer.text
+        listed = [task["id"] for task in answer.json()["items"]]
+        return [name for name in ("t-3", "t-2", "t-1", "t-0") if task_id(name) in listed]
+
+    assert await found("state=working,completed") == ["t-2", "t-1"]
+    assert await found("state=working&state=completed&state=working") == ["t-2", "t-1"]
+    assert await found("created_after=2026-01-01T00:00:01Z") == ["t-3", "t-2"]
+    assert await found("created_before=2026-01-01T01:00:01%2B01:00") == ["t-0"]
+    between = "created_after=2026-01-01T00:00:00Z&created_before=2026-01-01T00:00:03.000Z"
+    assert await found(between) == ["t-2", "t-1"]
+    first = await client.get(f"/v1/tasks?{between}&limit=1&state=working,completed")
+    [task] = first.json()["items"]
+    following = (await client.get(first.links["next"]["url"])).json()
+    assert task["id"] == task_id("t-2")
+    assert [task["id"] for task in following["items"]] == [task_id("t-1")]
+    assert following["next_cursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("state=", "state"),
+        ("state=working,", "state"),
+        ("state=working,done", "state"),
+        ("state=working&state=Done", "state"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=5", "created_before"),
+        ("created_after=2026-01-01T00:00Z&created_after=2026-01-02T00:00Z", "created_after"),
+    ],
+)
+async def test_a_wish_that_is_none_is_refused(
+    client: httpx.AsyncClient, query: str, parameter: str
+) -> None:
+    answer = await client.get(f"/v1/tasks?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert {each["parameter"] for each in answer.json()["errors"]} == {parameter}

@@ -97,7 +97,10 @@ async def test_the_views_tell_what_the_log_tells() -> None:
     store = await projected()
     tasks = {task.id: task for task in (await store.list(TaskFilter(), 100, None)).items}
     a, b, c = (tasks[task_id(name)] for name in "abc")
-    assert (a.state, a.attempt, a.input) == (TaskState.COMPLETED, 2, "What is Kafka?")
+    assert (a.state, a.attempt) == (TaskState.COMPLETED, 2)
+    whole = await store.find(a.id)
+    assert whole is not None
+    assert whole.input == "What is Kafka?"
     assert (b.state, b.status_message) == (TaskState.WORKING, "thinking")
     assert c.state is TaskState.SUBMITTED
     assert [event.TYPE for event in await store.events(b.id)] == [

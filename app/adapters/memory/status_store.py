@@ -9,7 +9,7 @@ from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
 from app.domain.model.paging import cursor_at, place_of, read_cursor
 from app.domain.model.progress import Progress
-from app.domain.model.task import Task, describe, redriven
+from app.domain.model.task import Task, describe, redriven, summary
 from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import (
     OffsetsMoved,
@@ -51,7 +51,7 @@ class MemoryStatusStore(StatusStore, ViewStore):
         found.sort(key=place_of, reverse=True)
         if behind is not None:
             found = [task for task in found if place_of(task) < behind]
-        items = found[:limit]
+        items = [summary(task) for task in found[:limit]]
         more = len(found) > limit
         return Page(items, cursor_at(place_of(items[-1])) if more else None)
 
@@ -130,8 +130,10 @@ class MemoryStatusStore(StatusStore, ViewStore):
 
 def _fits(task: Task, wanted: TaskFilter) -> bool:
     return (
-        wanted.state in (None, task.state)
+        (not wanted.states or task.state in wanted.states)
         and wanted.agent in (None, task.agent)
         and wanted.context_id in (None, task.context_id)
         and wanted.labels.items() <= task.labels.items()
+        and (wanted.above is None or place_of(task).created_at > wanted.above)
+        and (wanted.below is None or place_of(task).created_at < wanted.below)
     )

@@ -2,14 +2,17 @@
 
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from app.domain.model.commands import CancelTask, SubmitTask
-from app.domain.model.events import Event
+from app.domain.model.events import Event, TaskError
+from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskIdField
 from app.domain.model.lifecycle import Reason, TaskState
+from app.domain.model.messages import Timestamp
 from app.domain.model.paging import milliseconds
-from app.domain.model.progress import Progress
-from app.domain.model.task import Task, describe
+from app.domain.model.priorities import Priority
+from app.domain.model.progress import Attempt, Ending, News, Progress, Start
+from app.domain.model.task import Task, TaskSummary, describe, summary
 from app.domain.model.vocabulary import MESSAGES
 
 _PROGRESS = TypeAdapter(Progress)
@@ -124,6 +127,74 @@ def task_of(
     asked = command_of(command, traceparent) if command else None
     told = progress_of(progress) if progress else None
     return describe(asked, told, cancel_of(cancel) if cancel else None)
+
+
+def summary_of(
+    command: str | None, traceparent: str | None, progress: str | None, cancel: str | None
+) -> TaskSummary:
+    """The same as a list shows it. What it was given and what it made is passed over unread."""
+    asked = told = None
+    if command:
+        brief = _CommandBrief.model_validate_json(command)
+        asked = SubmitTask.model_construct(
+            **brief.__dict__, input="", parameters={}, traceparent=traceparent
+        )
+    if progress:
+        told = _ProgressBrief.model_validate_json(progress).progress
+    return summary(describe(asked, told, cancel_of(cancel) if cancel else None))
+
+
+class _CommandBrief(BaseModel):
+    """Of a `SubmitTask` what a list shows; all else is skipped by the parser."""
+
+    id: TaskIdField
+    agent: AgentName
+    submitted_at: Timestamp
+    runtime: RuntimeName | None = None
+    context_id: ContextId | None = None
+    labels: dict[str, str] = {}
+    priority: Priority = Priority.NORMAL
+
+
+class _EndingBrief(BaseModel):
+    """An `Ending` without its result."""
+
+    offset: int
+    attempt: int
+    sequence: int
+    at: Timestamp
+    state: TaskState
+    reason: Reason | None = None
+    message: str | None = None
+    error: TaskError | None = None
+
+
+class _AttemptBrief(BaseModel):
+    news: News
+    start: Start | None = None
+    ending: _EndingBrief | None = None
+
+
+class _ProgressBrief(BaseModel):
+    task_id: TaskIdField
+    first_at: Timestamp
+    first_offset: int
+    agent: AgentName
+    trace_id: str | None = None
+    attempts: dict[int, _AttemptBrief]
+    reopened: int = 0
+    reopened_at: Timestamp | None = None
+    redrives: int = 0
+
+    @property
+    def progress(self) -> Progress:
+        attempts = {
+            number: Attempt(
+                each.news, each.start, Ending(**each.ending.__dict__) if each.ending else None
+            )
+            for number, each in self.attempts.items()
+        }
+        return Progress(**{**self.__dict__, "attempts": attempts})
 
 
 def command_of(command: str, traceparent: str | None) -> SubmitTask:

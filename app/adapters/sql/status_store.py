@@ -3,23 +3,46 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    case,
+    func,
+    select,
+    tuple_,
+    union_all,
+)
 
 from app.adapters.sql.database import Database
-from app.adapters.sql.rows import command_of, event_of, plain, task_of
+from app.adapters.sql.rows import command_of, event_of, plain, summary_of, task_of
 from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 from app.adapters.sql.view_store import read_offsets
 from app.domain.model.commands import SubmitTask
 from app.domain.model.events import Event
 from app.domain.model.ids import TaskId
+from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
-from app.domain.model.task import Task
+from app.domain.model.task import Task, TaskSummary
 from app.ports.event_log import Offsets
 from app.ports.status_store import Page, StatusStore, TaskFilter
 
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
 _FIND = select(*_KNOWN).where(tasks.c.id == bindparam("task_id"))
+_INLINE = 16_384
+"""Characters of both halves of a task up to which a list reads it together with others."""
+_LARGE = (
+    func.coalesce(func.length(tasks.c.command), 0) + func.coalesce(func.length(tasks.c.progress), 0)
+    > _INLINE
+)
+_LISTED = select(
+    tasks.c.id,
+    _LARGE.label("large"),
+    *(case((_LARGE, None), else_=column) for column in _KNOWN[:-1]),
+    _CANCEL,
+).where(tasks.c.id.in_(bindparam("ids", expanding=True)))
 
 _COMMAND = select(tasks.c.command, tasks.c.traceparent).where(
     tasks.c.id == bindparam("task_id"), tasks.c.command.is_not(None)
@@ -43,10 +66,10 @@ class SqlStatusStore(StatusStore):
         return command_of(*row) if row else None
 
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
-        query = _newest_first(wanted, read_cursor(cursor) if cursor is not None else None)
-        rows = await self._database.read(lambda views: views.execute(query.limit(limit + 1)).all())
-        items = [task_of(*row) for row in rows[:limit]]
-        more = len(rows) > limit
+        keys = _newest_first(wanted, read_cursor(cursor) if cursor is not None else None, limit + 1)
+        found = await self._database.read(lambda views: views.scalars(keys).all())
+        items = await self._database.read(lambda views: list(_summaries(views, found[:limit])))
+        more = len(found) > limit and items
         return Page(items, cursor_at(place_of(items[-1])) if more else None)
 
     async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:
@@ -67,24 +90,53 @@ class SqlStatusStore(StatusStore):
         await self._database.read(lambda views: views.execute(query).all())
 
 
-def _newest_first(wanted: TaskFilter, behind: Place | None) -> Select[Any]:
+def _summaries(views: Connection, ids: Sequence[str]) -> Iterator[TaskSummary]:
+    """These tasks, in this order; halves that are large are read one after the other."""
+    rows = {row.id: row for row in views.execute(_LISTED, {"ids": list(ids)})}
+    for row in (rows[each] for each in ids if each in rows):
+        whole = views.execute(_FIND, {"task_id": row.id}).one_or_none() if row.large else row[2:]
+        if whole is not None:
+            yield summary_of(*whole)
+
+
+def _newest_first(wanted: TaskFilter, behind: Place | None, limit: int) -> Select[Any]:
+    """The ids of so many tasks. Each state is looked up by itself, as the index has them."""
+    states: Sequence[TaskState | None] = [*dict.fromkeys(wanted.states)] or [None]
+    parts = [_of_state(state, wanted, behind).limit(limit) for state in states]
+    if len(parts) == 1:
+        part = parts[0].subquery()
+    else:
+        part = union_all(*(select(each.subquery()) for each in parts)).subquery()
+    newest = part.c.created_at.desc(), part.c.id.desc()
+    return select(part.c.id).order_by(*newest).limit(limit)
+
+
+def _of_state(state: TaskState | None, wanted: TaskFilter, behind: Place | None) -> Select[Any]:
     """The query follows the index of the first label, where one is asked for, else the tasks'."""
-    query = select(*_KNOWN).where(*_conditions(wanted))
     place = (tasks.c.created_at, tasks.c.id)
+    joined = []
     for number, (key, value) in enumerate(wanted.labels.items()):
         label = labels.alias(f"label_{number}")
-        query = query.join(label, label.c.task_id == tasks.c.id)
-        query = query.where(label.c.key == plain(key), label.c.value == plain(value))
+        joined.append((label, key, value))
         if number == 0:
             place = (label.c.created_at, label.c.task_id)
+    query = select(place[0].label("created_at"), place[1].label("id"))
+    query = query.select_from(tasks).where(*_conditions(wanted))
+    if state is not None:
+        query = query.where(tasks.c.state == state.value)
+    for label, key, value in joined:
+        query = query.join(label, label.c.task_id == tasks.c.id)
+        query = query.where(label.c.key == plain(key), label.c.value == plain(value))
+    if wanted.above is not None:
+        query = query.where(place[0] > wanted.above)
+    if wanted.below is not None:
+        query = query.where(place[0] < wanted.below)
     if behind is not None:
         query = query.where(tuple_(*place) < tuple_(*behind))
     return query.order_by(*(column.desc() for column in place))
 
 
 def _conditions(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
-    if wanted.state is not None:
-        yield tasks.c.state == wanted.state.value
     if wanted.agent is not None:
         yield tasks.c.agent == wanted.agent
     if wanted.context_id is not None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.domain.model.errors import InvalidInput
 from app.domain.model.ids import as_task_id
-from app.domain.model.task import Task
+from app.domain.model.task import TaskSummary
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -22,7 +22,7 @@ class Place(NamedTuple):
     id: str
 
 
-def place_of(task: Task) -> Place:
+def place_of(task: TaskSummary) -> Place:
     return Place(milliseconds(task.created_at), task.id)
 
 

@@ -14,6 +14,8 @@ from app.domain.model.priorities import Priority
 from app.domain.model.progress import NOTHING_SPENT, Attempt, Ending, News, Progress
 
 _OF_THE_COMMAND = ("agent", "input", "parameters", "context_id", "labels", "priority", "created_at")
+_LISTED_TEXT, _LISTED_ATTEMPTS = 1_000, 20
+"""Of each text of a listed task so many characters are shown, and so many of its runs."""
 _QUEUED = News(state=TaskState.SUBMITTED, reason=Reason.QUEUED)
 
 
@@ -47,8 +49,8 @@ class TaskAttempt(BaseModel):
         return self.state is TaskState.REJECTED and code == DeadLetterReason.UNDECODABLE
 
 
-class Task(BaseModel):
-    """The resource: what a reader gets, over HTTP and on the command line."""
+class TaskSummary(BaseModel):
+    """A task as a list shows it: of bounded size, without what it was given and what it made."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -62,15 +64,10 @@ class Task(BaseModel):
     """The finer fact beside the state, where there is one."""
     status_message: str | None
     """What it says of itself, for people."""
-    input: Input | None
-    """What was asked; null as long as only its events are known."""
-    parameters: dict[str, JsonValue]
     context_id: ContextId | None
     """The conversation it belongs to."""
     labels: dict[str, str]
     priority: Priority
-    result: Result | None
-    """Once it is completed."""
     error: TaskError | None
     """Why it failed or was rejected, or why its latest run did."""
     input_request: InputRequest | None
@@ -93,6 +90,16 @@ class Task(BaseModel):
     """Its OpenTelemetry trace."""
     sequence: int
     """The number of the event that told its state, among those of its run."""
+
+
+class Task(TaskSummary):
+    """The resource: what a reader gets, over HTTP and on the command line."""
+
+    input: Input | None
+    """What was asked; null as long as only its events are known."""
+    parameters: dict[str, JsonValue]
+    result: Result | None
+    """Once it is completed."""
 
 
 def describe(
@@ -143,6 +150,33 @@ def canceled_unseen(cancel: CancelTask) -> Task:
         trace_id=trace_id_of(cancel.traceparent),
         sequence=0,
     )
+
+
+def summary(task: Task) -> TaskSummary:
+    """The task as a list shows it: long texts are cut, and of many runs the latest are kept."""
+    fields = {name: getattr(task, name) for name in TaskSummary.model_fields}
+    question = task.input_request
+    shortened = {
+        "status_message": _cut(task.status_message) if task.status_message else None,
+        "error": _short(task.error),
+        "input_request": question
+        and InputRequest(prompt=_cut(question.prompt), expires_at=question.expires_at),
+        "attempts": tuple(
+            each.model_copy(update={"error": _short(each.error)})
+            for each in task.attempts[-_LISTED_ATTEMPTS:]
+        ),
+    }
+    return TaskSummary.model_construct(**fields | shortened)
+
+
+def _short(error: TaskError | None) -> TaskError | None:
+    return error and TaskError(
+        code=_cut(error.code), message=_cut(error.message), retryable=error.retryable
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LISTED_TEXT else f"{text[: _LISTED_TEXT - 1]}…"
 
 
 def _outlived(progress: Progress | None, cancel: CancelTask) -> bool:

@@ -103,6 +103,14 @@ def moment(option: str, text: str | None) -> str | None:
     return text
 
 
+def past(option: str, text: str | None) -> str | None:
+    """A time in RFC 3339, from one or from how long ago it was; without an offset, in UTC."""
+    if text and (ago := re.fullmatch(r"-?(\d{1,5})([smhd])(?: ago)?", text)):
+        at = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+        return at.isoformat(timespec="milliseconds")
+    return moment(option, text)
+
+
 def pairs(option: str, given: list[str]) -> dict[str, str]:
     """`name=value` texts as a mapping."""
     found = {}

@@ -185,8 +185,18 @@ def retry(
 def list_tasks(
     *,
     state: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATE",
+            help="submitted, working, input-required, completed, …; several by commas.",
+        ),
+    ] = None,
+    created_after: Annotated[
         str | None,
-        typer.Option(metavar="STATE", help="submitted, working, input-required, completed, …"),
+        typer.Option(metavar="TIME", help="Handed in later: 2026-01-31T08:00Z, or 90s, 2h ago."),
+    ] = None,
+    created_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Handed in earlier, told alike.")
     ] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only this agent's.")] = None,
     context_id: Annotated[
@@ -203,7 +213,13 @@ def list_tasks(
     with told():
         from app.entrypoints.cli import asking, listing
 
-        query = {"state": state, "agent": agent, "context_id": context_id}
+        query = {
+            "state": ",".join(state) if state else None,
+            "agent": agent,
+            "context_id": context_id,
+            "created_after": asking.past("--created-after", created_after),
+            "created_before": asking.past("--created-before", created_before),
+        }
         labels = asking.pairs("--label", label or [])
         listing.list_tasks(url, query, labels, limit, as_json=as_json)
 

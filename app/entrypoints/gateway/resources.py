@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from app.domain.model.agents import Agent
 from app.domain.model.events import Event
-from app.domain.model.task import Task
+from app.domain.model.task import Task, TaskSummary
 from app.ports.status_store import Page
 
 
@@ -51,15 +51,30 @@ class TaskResource(Task, Resource):
         return cls.model_construct(**fields, links=links)
 
 
+class ListedTask(TaskSummary, Resource):
+    """A task in a list: without its `input`, `parameters` and `result`, which its own path gives.
+
+    Texts of more than 1,000 characters are cut, and the latest 20 of its attempts are shown.
+    """
+
+    links: TaskLinks
+
+    @classmethod
+    def of(cls, task: TaskSummary) -> "ListedTask":
+        path = f"/v1/tasks/{task.id}"
+        links = TaskLinks.model_construct(itself=path, events=f"{path}/events")
+        return cls.model_construct(**task.__dict__, links=links)
+
+
 class TaskList(Resource):
     """One page of tasks, newest first."""
 
-    items: list[TaskResource]
+    items: list[ListedTask]
     next_cursor: str | None = Field(description="Where the next page begins; null on the last.")
 
     @classmethod
     def of(cls, page: Page) -> "TaskList":
-        items = [TaskResource.of(task) for task in page.items]
+        items = [ListedTask.of(task) for task in page.items]
         return cls.model_construct(items=items, next_cursor=page.next_cursor)
 
 

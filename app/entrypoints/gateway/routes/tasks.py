@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.domain.model.errors import InvalidInput, UnknownTask
 from app.domain.model.ids import AgentNameField, ContextIdField, TaskId, as_task_id
 from app.domain.model.lifecycle import TaskState
+from app.domain.model.messages import WrittenTime
 from app.entrypoints.gateway import described
 from app.entrypoints.gateway.conditional import conditional
 from app.entrypoints.gateway.draining import Draining
@@ -25,17 +26,29 @@ LOOK_AGAIN = {"Retry-After": "1"}
 """Seconds after which asking again makes sense while a task runs."""
 
 
+_STATES = [state.value for state in TaskState]
+STATES = rf"^({'|'.join(_STATES)})(,({'|'.join(_STATES)}))*$"
+"""How `state` looks."""
+_MOST_SAID = 20
+
+
 class TaskQuery(BaseModel):
     """Which tasks to list."""
 
     model_config = ConfigDict(extra="forbid")
 
-    state: TaskState | None = None
+    state: list[str] = Field(
+        default=[],
+        description="Any of these: may be repeated, or name several, separated by commas.",
+        json_schema_extra={"items": {"type": "string", "pattern": STATES}},
+    )
     agent: AgentNameField | None = None
     context_id: ContextIdField | None = None
     label: list[Annotated[str, StringConstraints(pattern=r"^[^:]+:.*$")]] = Field(
         default=[], description="`key:value`; may be repeated, and then all must fit."
     )
+    created_after: WrittenTime | None = Field(None, description="Handed in later than this.")
+    created_before: WrittenTime | None = Field(None, description="Handed in earlier than this.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: str | None = Field(None, description="`next_cursor` of the page before.")
 
@@ -47,7 +60,27 @@ class TaskQuery(BaseModel):
             if labels.setdefault(name, value) != value:
                 detail = f"{name!r} cannot have two values; no task would fit"
                 raise invalid([Violation(parameter="label", detail=detail)])
-        return TaskFilter(self.state, self.agent, self.context_id, labels)
+        return TaskFilter(
+            self._states(),
+            self.agent,
+            self.context_id,
+            labels,
+            self.created_after,
+            self.created_before,
+        )
+
+    def _states(self) -> list[TaskState]:
+        names = [name.strip() for each in self.state for name in each.split(",")]
+        wrong = [name for name in names if name not in _STATES]
+        if wrong:
+            said = ", ".join(_STATES)
+            raise invalid(
+                [
+                    Violation(parameter="state", detail=f"{name[:100]!r} is none of: {said}")
+                    for name in wrong[:_MOST_SAID]
+                ]
+            )
+        return [TaskState(name) for name in dict.fromkeys(names)]
 
 
 def add_task_routes(app: FastAPI, services: GatewayServices, draining: Draining) -> None:
