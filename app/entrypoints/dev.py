@@ -4,19 +4,22 @@ import asyncio
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
 import typer
 
+from app.domain.model.agents import AgentCatalog
 from app.domain.model.errors import Unavailable
 from app.entrypoints import projector, worker
-from app.entrypoints.bootstrap.agents import CREWAI, catalog_of, crewai_installed
+from app.entrypoints.bootstrap.agents import CREWAI, crewai_installed, sound_agents
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.kafka_broker import broker_of
+from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.local_servers import alone_in, local_broker
 from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.stores import Store, open_store
@@ -46,14 +49,18 @@ def run(settings: Settings, *, broker: str, kafka_port: int, data: Path) -> int:
     serving.refuse_taken(settings.gateway)
 
     async def main(stop: Stop) -> None:
+        async with open_limits(settings) as limits:
+            catalog, problems = sound_agents(settings, limits)
+        for problem in problems:
+            _log.error("an agent is left out", reason=problem)
         async with AsyncExitStack() as stack:
             stack.enter_context(alone_in(data))
             started = await stack.enter_async_context(_started(settings, broker, data))
             store = await stack.enter_async_context(open_store(settings, up_to_date=True))
-            await started.provision(catalog_of(settings), apply=True)
+            await started.provision(catalog, apply=True)
             if started.forgets:
                 await _go_on(started, store)
-            await _serve(settings, started, store, stop)
+            await _serve(_Dev(settings, catalog, problems, started, store), stop)
 
     return run_until_stopped(main)
 
@@ -94,15 +101,30 @@ async def _go_on(broker: Broker, store: Store) -> None:
             await log.publish(command)
 
 
-async def _serve(settings: Settings, broker: Broker, store: Store, stop: Stop) -> None:
+@dataclass(frozen=True, slots=True)
+class _Dev:
+    """What runs here."""
+
+    settings: Settings
+    catalog: AgentCatalog
+    problems: Sequence[str]
+    """Why agents are left out of the catalog."""
+    broker: Broker
+    store: Store
+
+
+async def _serve(dev: _Dev, stop: Stop) -> None:
     """The projector ends last: what no view has, a broker that forgets takes with it."""
+    settings, catalog, broker, store = dev.settings, dev.catalog, dev.broker, dev.store
     ready, projected = asyncio.Event(), Stop()
     projecting = asyncio.create_task(projector.serve(settings, broker, store, projected))
     others = [
-        asyncio.create_task(worker.serve(settings, broker, store, stop)),
-        asyncio.create_task(serving.serve(settings, broker, store, stop, ready)),
+        asyncio.create_task(worker.serve(settings, catalog, broker, store, stop)),
+        asyncio.create_task(
+            serving.serve(settings, catalog, broker, store, stop=stop, ready=ready)
+        ),
     ]
-    greeting = asyncio.create_task(_greet(settings, broker, ready))
+    greeting = asyncio.create_task(_greet(dev, ready))
     try:
         await asyncio.wait({projecting, *others}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
@@ -135,24 +157,26 @@ def _reached(ends: Offsets, offsets: Offsets) -> bool:
     return all(offsets.get(shard, 0) >= end for shard, end in ends.items())
 
 
-async def _greet(settings: Settings, broker: Broker, ready: asyncio.Event) -> None:
+async def _greet(dev: _Dev, ready: asyncio.Event) -> None:
     try:
         async with asyncio.timeout(_READY_WITHIN):
             await ready.wait()
     except TimeoutError:
         _log.error("the gateway is not ready yet", seconds=_READY_WITHIN)
         return
-    typer.echo(_greeting(settings, kafka=not isinstance(broker, MemoryBroker)))
+    typer.echo(_greeting(dev))
 
 
-def _greeting(settings: Settings, *, kafka: bool) -> str:
+def _greeting(dev: _Dev) -> str:
+    settings, kafka = dev.settings, not isinstance(dev.broker, MemoryBroker)
     url = f"http://{settings.gateway.host}:{settings.gateway.port}"
     there = "" if url == DEFAULT_URL else f" --url {url}"
     body = f'{{"agent": "business-analyst", "input": "{_EXAMPLE}"}}'
     lines = [
         "",
         f"Crewline is ready: {url}",
-        f"  agents    {', '.join(agent.name for agent in catalog_of(settings))}",
+        f"  agents    {', '.join(agent.name for agent in dev.catalog)}",
+        *(f"  left out  {problem}" for problem in dev.problems),
         f"  runs by   {_running_by(settings)}",
         f"  HTTP      {url}/docs",
         "",

@@ -15,8 +15,8 @@ from app.domain.model.errors import PlatformError, Unavailable
 from app.entrypoints.bootstrap.agents import (
     CREWAI,
     agents_of,
-    catalog_of,
     crewai_installed,
+    loaded_agents,
     missing_keys,
     runtimes_of,
 )
@@ -49,7 +49,8 @@ def run(settings: Settings, *, as_json: bool) -> int:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {finding.detail}")
+            for line in finding.detail.splitlines():
+                typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {line}")
             if finding.advice:
                 typer.echo(f"      -> {finding.advice}")
     if any(finding.unreachable for finding in findings):
@@ -64,7 +65,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings.append(await _limits(settings))
     findings.append(agents)
     findings.extend(_model(settings))
-    if agents.ok and all(finding.ok for finding in findings if finding.what in _ASKED_BEFORE):
+    if all(finding.ok for finding in findings if finding.what in _ASKED_BEFORE):
         findings.append(await _worker(settings, catalog))
     present = [name for name, is_set in provider_variables(os.environ).items() if is_set]
     findings.append(Finding("keys", ok=True, detail=f"set: {', '.join(present) or 'none'}"))
@@ -125,12 +126,11 @@ async def _limits(settings: Settings) -> Finding:
 
 
 def _agents(settings: Settings) -> tuple[AgentCatalog, Finding]:
-    """Those there are; none where a file is broken, so that the rest can be asked all the same."""
-    try:
-        catalog = catalog_of(settings)
-    except PlatformError as error:
-        advice = "mend or remove the file"
-        return AgentCatalog(()), Finding("agents", ok=False, detail=error.message, advice=advice)
+    """Those whose files are sound, so that the rest can be asked all the same."""
+    catalog, problems = loaded_agents(settings)
+    if problems:
+        advice = "mend or remove each of these files"
+        return catalog, Finding("agents", ok=False, detail="\n".join(problems), advice=advice)
     return catalog, Finding("agents", ok=True, detail=", ".join(each.name for each in catalog))
 
 

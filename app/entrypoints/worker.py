@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.domain.model.agents import AgentCatalog
+from app.domain.model.errors import InvalidAgent
 from app.entrypoints.bootstrap import processes
+from app.entrypoints.bootstrap.agents import catalog_of, sound_agents
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.late_store import open_late
+from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector
 from app.entrypoints.settings import Settings, WorkerSettings
@@ -27,17 +31,35 @@ def run(settings: Settings) -> int:
 
     async def main(stop: Stop) -> None:
         async with open_late(settings) as store:
-            await serve(settings, broker_of(settings), store, stop)
+            catalog = await _catalog(settings)
+            await serve(settings, catalog, broker_of(settings), store, stop)
 
     return run_until_stopped(main)
 
 
-async def serve(settings: Settings, broker: Broker, store: PastTasks, stop: Stop) -> None:
+async def _catalog(settings: Settings) -> AgentCatalog:
+    """Every agent; raise `InvalidAgent` for a broken file, also with what else would not run."""
+    try:
+        return catalog_of(settings)
+    except InvalidAgent as error:
+        async with open_limits(settings) as limits:
+            _, problems = sound_agents(settings, limits)
+        raise InvalidAgent(*problems) from error
+
+
+async def serve(
+    settings: Settings, catalog: AgentCatalog, broker: Broker, store: PastTasks, stop: Stop
+) -> None:
     with observing(settings, "worker") as observed:
         async with (
             _admin(settings.worker, stop) as admin,
             processes.worker(
-                settings, broker, store, observed, admin.meter if admin else None
+                settings,
+                catalog,
+                broker,
+                store,
+                observed=observed,
+                meter=admin.meter if admin else None,
             ) as parts,
         ):
             handle = admin.meter.handling(parts.handle) if admin else parts.handle

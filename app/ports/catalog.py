@@ -9,4 +9,4 @@ from app.domain.model.agents import AgentCatalog
 class CatalogSource(Protocol):
     @abstractmethod
     def load(self) -> AgentCatalog:
-        """Every agent there is; raise `InvalidAgent` naming the file and what is wrong in it."""
+        """Every agent there is; raise `InvalidAgent` with all that is wrong in all of them."""

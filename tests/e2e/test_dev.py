@@ -39,12 +39,13 @@ class Dev:
     broker: str
     port: int = field(default_factory=free_port)
     kafka_port: int = field(default_factory=free_port)
+    catalog: Path = CATALOG
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
     def command(self) -> list[str]:
         ports = ["--port", str(self.port), "--kafka-port", str(self.kafka_port)]
-        return [CREWLINE, "dev", "--broker", self.broker, *ports, "--catalog", str(CATALOG)]
+        return [CREWLINE, "dev", "--broker", self.broker, *ports, "--catalog", str(self.catalog)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -217,6 +218,34 @@ async def test_what_it_prints_works_as_it_stands_and_ctrl_c_ends_everything(
     await dev.interrupt(within=40)
     assert dev.left() == []
     assert "Traceback" not in dev.logged
+
+
+async def test_broken_agents_are_named_all_at_once_and_the_others_are_served(
+    tmp_path: Path,
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name, rest in {
+        "sound": "runtimes: {python: {callable: 'tests.e2e.agents:sleep'}}",
+        "lost": "runtimes: {python: {callable: 'nowhere:run'}}",
+        "misspelt": "timeout: 3\nruntimes: {python: {callable: 'tests.e2e.agents:sleep'}}",
+        "sound_python": "runtimes: {python: {callable: 'tests.e2e.agents:sleep'}}",
+    }.items():
+        (mine / f"{name}.yaml").write_text(f"name: {name}\ndescription: d\n{rest}\n")
+    with made(tmp_path, "memory") as dev:
+        dev.catalog = mine
+        dev.start()
+        await dev.ready()
+        left_out = re.findall(r"^  left out  (.*)$", dev.printed, re.MULTILINE)
+        assert len(left_out) == 3
+        for part in ("misspelt.yaml: timeout:", "sound_python: name:", "lost: runtimes.python"):
+            assert any(part in line for line in left_out), part
+        async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{dev.port}", timeout=60) as http:
+            body = {"agent": "sound", "input": "hello"}
+            ended = await http.post("/v1/tasks", json=body, headers={"Prefer": "wait=30"})
+            assert ended.json()["state"] == "completed"
+            assert (await http.post("/v1/tasks", json=body | {"agent": "lost"})).status_code == 422
+        await dev.interrupt(within=40)
 
 
 async def produce(dev: Dev, value: bytes) -> None:

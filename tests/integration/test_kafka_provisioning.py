@@ -8,7 +8,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.adapters.kafka import provisioning
 from app.adapters.kafka.connection import KafkaConnection
-from app.adapters.kafka.provisioning import AddPartitions, Change, apply, plan
+from app.adapters.kafka.provisioning import AddPartitions, Change, TopicNameTaken, apply, plan
 from app.adapters.kafka.topics import Topics
 from app.ports.event_log import LogUnavailable
 from tests.integration.on_kafka import OnKafka, OnTheEmbeddedBroker
@@ -56,6 +56,13 @@ class Provisioning:
 
 
 class TestOnKafka(OnKafka, Provisioning):
+    async def test_a_prefix_that_kafka_takes_for_another_one_is_refused(
+        self, connection: KafkaConnection, topic_prefix: str
+    ) -> None:
+        await apply(connection, await plan(connection, Topics(f"{topic_prefix}.a_b"), AGENTS))
+        with pytest.raises(TopicNameTaken, match=f"beside {topic_prefix}.a_b.commands"):
+            await plan(connection, Topics(f"{topic_prefix}.a.b"), AGENTS)
+
     async def test_partitions_are_added_and_never_taken_away(
         self, connection: KafkaConnection, topic_prefix: str
     ) -> None:

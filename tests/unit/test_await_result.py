@@ -20,6 +20,7 @@ from app.domain.use_cases import read_status
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.views_lag import ViewsLag
+from app.entrypoints.bootstrap.agents import catalog_of
 from app.entrypoints.bootstrap.broker import Tail
 from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.processes import gateway as gateway_process
@@ -156,7 +157,16 @@ class DeafBroker(MemoryBroker):
 async def test_a_gateway_that_hears_no_results_says_so(caplog: pytest.LogCaptureFixture) -> None:
     views = MemoryStatusStore()
     store: Any = SimpleNamespace(status=views, letters=views.letters)
-    async with gateway_process(Settings(), DeafBroker(), store, Observed(None), Draining()):
+    settings = Settings()
+    gateway = gateway_process(
+        settings,
+        catalog_of(settings),
+        DeafBroker(),
+        store,
+        observed=Observed(None),
+        draining=Draining(),
+    )
+    async with gateway:
         await until(lambda: any(record.levelname == "ERROR" for record in caplog.records))
     [said] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "hears of results no more" in said.message

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 
 from app.entrypoints.bootstrap import processes
+from app.entrypoints.bootstrap.agents import catalog_of
 from app.entrypoints.bootstrap.stores import open_store
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.gateway.draining import Draining
@@ -19,7 +20,14 @@ async def test_a_gateway_that_hears_of_no_results_is_not_ready(tmp_path: Path) -
     with observing(settings, "gateway") as observed:
         async with (
             open_store(settings, up_to_date=True) as store,
-            processes.gateway(settings, DeafBroker(), store, observed, Draining()) as app,
+            processes.gateway(
+                settings,
+                catalog_of(settings),
+                DeafBroker(),
+                store,
+                observed=observed,
+                draining=Draining(),
+            ) as app,
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app), base_url="http://gateway"
             ) as client,

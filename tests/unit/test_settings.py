@@ -351,3 +351,13 @@ def test_a_providers_key_in_the_env_file_is_where_its_library_looks(
     os.environ["OPENAI_API_KEY"] = "nearer"
     load_settings()
     assert os.environ["OPENAI_API_KEY"] == "nearer"
+
+
+@pytest.mark.parametrize("prefix", ["crewline.commands", "urgent", "a.commands.b"])
+def test_a_prefix_whose_topics_another_installation_would_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv("CREWLINE_KAFKA__PREFIX", prefix)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "CREWLINE_KAFKA__PREFIX must not have the part" in refused.value.lines[0]

@@ -1,7 +1,7 @@
 """Makes the topics as they should be. It only ever adds: nothing is deleted or made smaller."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExists
 
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.topics import Topics, TopicSpec
+from app.domain.model.errors import Rejected
 from app.ports.event_log import LogUnavailable
 
 _SET_ON_THE_TOPIC = 1
@@ -19,6 +20,12 @@ _SET_ON_THE_TOPIC = 1
 
 _PATIENCE = 30.0
 _PAUSE = 0.05
+
+
+class TopicNameTaken(Rejected):
+    """A topic of ours has the name of another one, but for `.` and `_`."""
+
+    code = "topic-name-taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ async def plan(
         replicas = replication_factor or (3 if brokers >= 3 else 1)
         wanted = [_completed(spec, connection, topics, replicas) for spec in topics.all(agents)]
         existing = set(await admin.list_topics())
+        _refuse_clashes(wanted, existing)
         changes: list[Change] = [
             CreateTopic(spec, replicas) for spec in wanted if spec.name not in existing
         ]
@@ -102,6 +110,18 @@ async def apply(connection: KafkaConnection, changes: Iterable[Change]) -> None:
         wanted = {change.spec.name: change.spec.partitions for change in created}
         wanted |= {change.topic: change.wanted for change in grown}
         await _until_seen(admin, wanted)
+
+
+def _refuse_clashes(wanted: Iterable[TopicSpec], existing: Collection[str]) -> None:
+    """Raise where another installation's topic has the name of one of ours, as Kafka sees it."""
+    taken = {name.replace(".", "_"): name for name in existing}
+    for spec in wanted:
+        other = taken.get(spec.name.replace(".", "_"), spec.name)
+        if other != spec.name and spec.name not in existing:
+            raise TopicNameTaken(
+                f"the topic {spec.name} cannot be made beside {other}: Kafka counts `.` and `_` as "
+                "one; choose another CREWLINE_KAFKA__PREFIX"
+            )
 
 
 def _completed(

@@ -75,6 +75,8 @@ class Topics:
     def __post_init__(self) -> None:
         if not _LEGAL_PREFIX.fullmatch(self.prefix):
             raise ValueError(f"{self.prefix!r} cannot begin a Kafka topic's name")
+        if {"commands", "urgent"} & set(self.prefix.split(".")):
+            raise ValueError(f"{self.prefix!r} would make topics that look like others' commands")
 
     def commands(self, agent: str, runtime: str | None = None) -> str:
         """Where an agent's tasks go; those that name a runtime have a topic of their own."""

@@ -17,7 +17,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from app.adapters.local.yaml_text import read_yaml
-from app.domain.model.agents import Agent, AgentCatalog, AgentSpec, Check, Schema
+from app.domain.model.agents import Agent, AgentCatalog, AgentSpec, Check, Schema, clashes
 from app.domain.model.errors import InvalidAgent, Violation
 from app.domain.model.ids import AgentName
 from app.ports.catalog import CatalogSource
@@ -33,10 +33,20 @@ class FileCatalog(CatalogSource):
         self._folders = tuple(folders)
 
     def load(self) -> AgentCatalog:
+        catalog, problems = self.load_sound()
+        if problems:
+            raise InvalidAgent(*problems)
+        return catalog
+
+    def load_sound(self) -> tuple[AgentCatalog, list[str]]:
+        """The agents that can be used, and what is wrong with the others, a line each."""
         agents: dict[AgentName, Agent] = {}
+        problems: list[str] = []
         for folder in (files("app") / "catalog" / "agents", *self._folders):
-            agents |= _agents_in(folder)
-        return AgentCatalog(agents.values())
+            agents |= _agents_in(folder, problems)
+        clashing = clashes(agents.values())
+        problems += clashing.values()
+        return AgentCatalog(each for each in agents.values() if each.name not in clashing), problems
 
 
 def compile_schema(schema: Schema) -> Check:
@@ -64,9 +74,11 @@ def compile_schema(schema: Schema) -> Check:
     return check
 
 
-def _agents_in(folder: Traversable) -> dict[AgentName, Agent]:
+def _agents_in(folder: Traversable, problems: list[str]) -> dict[AgentName, Agent]:
+    """The sound agents of a folder; what is wrong with the others is added to the problems."""
     if not folder.is_dir():
-        raise InvalidAgent(f"{folder}: there is no such folder")
+        problems.append(f"{folder}: there is no such folder")
+        return {}
     seen: dict[AgentName, str] = {}
     agents: dict[AgentName, Agent] = {}
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
@@ -74,10 +86,15 @@ def _agents_in(folder: Traversable) -> dict[AgentName, Agent]:
             continue
         try:
             agent = _read(file)
-        except RecursionError as error:
-            raise InvalidAgent(f"{file}: is nested too deep") from error
+        except RecursionError:
+            problems.append(f"{file}: is nested too deep")
+            continue
+        except InvalidAgent as error:
+            problems += error.problems
+            continue
         if agent.name in seen:
-            raise InvalidAgent(f"{file}: name: {agent.name!r} is taken by {seen[agent.name]}")
+            problems.append(f"{file}: name: {agent.name!r} is taken by {seen[agent.name]}")
+            continue
         seen[agent.name] = file.name
         agents[agent.name] = agent
     return agents

@@ -1,6 +1,6 @@
 """What an agent is, and the catalog that finds one or refuses."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from app.domain.model.budgets import UNLIMITED, AgentBudget, no_limit
 from app.domain.model.commands import SubmitTask, TaskRequest
-from app.domain.model.errors import InvalidInput, UnknownAgent, UnknownRuntime, Violation
+from app.domain.model.errors import (
+    InvalidAgent,
+    InvalidInput,
+    UnknownAgent,
+    UnknownRuntime,
+    Violation,
+)
 from app.domain.model.ids import AgentName, AgentNameField, RuntimeName, RuntimeNameField
 from app.domain.model.numbers import A_NUMBER
 from app.domain.model.retries import RetryPolicy
@@ -88,12 +94,14 @@ class Agent:
 
 
 class AgentCatalog:
-    """The agents there are, by name."""
+    """The agents there are, by name; raises `InvalidAgent` where two cannot be told apart."""
 
     def __init__(self, agents: Iterable[Agent]) -> None:
         self._agents: Mapping[AgentName, Agent] = {
             agent.name: agent for agent in sorted(agents, key=lambda each: each.name)
         }
+        if clashing := clashes(self):
+            raise InvalidAgent(*clashing.values())
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(self._agents.values())
@@ -104,3 +112,26 @@ class AgentCatalog:
             return agent
         known = ", ".join(self._agents) or "none"
         raise UnknownAgent(f"no agent is called {name!r}; there are: {known}")
+
+    def without(self, names: Container[AgentName]) -> "AgentCatalog":
+        """The catalog less these agents."""
+        return AgentCatalog(agent for agent in self if agent.name not in names)
+
+
+def clashes(agents: Iterable[Agent]) -> dict[AgentName, str]:
+    """The agents whose tasks could not be told apart from another's, each with the reason.
+
+    An agent's tasks travel under `agent` and `agent.runtime`, and Kafka counts `.` and `_` as one:
+    the agent `research_rules` and the runtime `rules` of the agent `research` are the same to it.
+    """
+    taken: dict[str, tuple[AgentName, str]] = {}
+    found: dict[AgentName, str] = {}
+    for agent in agents:
+        for path in (agent.name, *(f"{agent.name}.{runtime}" for runtime in agent.spec.runtimes)):
+            other, name = taken.setdefault(path.replace(".", "_"), (agent.name, path))
+            if other != agent.name and agent.name not in found:
+                found[agent.name] = (
+                    f"{agent.name}: name: {path!r} and {name!r} of the agent {other} are the same "
+                    "to Kafka, which counts `.` and `_` as one; rename one of them"
+                )
+    return found

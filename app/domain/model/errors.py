@@ -77,6 +77,11 @@ class InvalidAgent(Rejected):
 
     code = "invalid-agent"
 
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+        """What is wrong, a line each."""
+
 
 class PayloadTooLarge(Rejected):
     """The message is larger than the broker takes."""

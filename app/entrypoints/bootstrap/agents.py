@@ -26,30 +26,61 @@ def catalog_of(settings: Settings) -> AgentCatalog:
     return FileCatalog(_folders(settings)).load()
 
 
+def loaded_agents(settings: Settings) -> tuple[AgentCatalog, list[str]]:
+    """The agents whose files are sound, and what is wrong with the others, a line each."""
+    return FileCatalog(_folders(settings)).load_sound()
+
+
+def sound_agents(settings: Settings, limits: Limits) -> tuple[AgentCatalog, list[str]]:
+    """The agents that a worker with these settings can run or leaves to others.
+
+    What is wrong with those left out comes with them, a line each.
+    """
+    catalog, problems = loaded_agents(settings)
+    _, broken = _checked(settings, catalog, limits)
+    return catalog.without(broken), [*problems, *broken.values()]
+
+
 def runtimes_of(
     settings: Settings, catalog: AgentCatalog, limits: Limits
 ) -> dict[RuntimeName, AgentRuntime]:
     """The worker's runtimes, the preferred one first; `limits` hold for their models.
 
-    Each is asked whether it can run the agents it is meant for: raise `InvalidAgent` where not.
+    Each is asked whether it can run the agents it is meant for: raise `InvalidAgent` with all that
+    is wrong where not.
     """
+    runtimes, broken = _checked(settings, catalog, limits)
+    if broken:
+        raise InvalidAgent(*broken.values())
+    return runtimes
+
+
+def _checked(
+    settings: Settings, catalog: AgentCatalog, limits: Limits
+) -> tuple[dict[RuntimeName, AgentRuntime], dict[AgentName, str]]:
+    """The worker's runtimes, and the agents they cannot run, each with the reason."""
     _look_here_for_callables()
     worker = settings.worker
     served = [catalog.require(AgentName(name)) for name in worker.agents] or list(catalog)
     runtimes = {
         RuntimeName(name): _runtime(name, settings, served, limits) for name in worker.runtimes
     }
+    broken: dict[AgentName, str] = {}
     for agent in served:
-        for name in agent.spec.runtimes:
-            _require_known(agent, name)
-            if name in runtimes:
-                runtimes[name].check(agent.spec)
+        try:
+            for name in agent.spec.runtimes:
+                _require_known(agent, name)
+                if name in runtimes:
+                    runtimes[name].check(agent.spec)
+        except InvalidAgent as error:
+            broken[agent.name] = error.message
+            continue
         if not runtimes.keys() & agent.spec.runtimes.keys() and worker.agents:
-            raise InvalidAgent(
+            broken[agent.name] = (
                 f"{agent.name} runs by {_listed(agent.spec.runtimes)}, "
                 f"this worker has {_listed(runtimes)}; set CREWLINE_WORKER__RUNTIMES"
             )
-    return runtimes
+    return runtimes, broken
 
 
 def agents_of(settings: Settings, catalog: AgentCatalog) -> Settings:

@@ -27,7 +27,7 @@ from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
 from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.domain.use_cases.views_lag import ViewsLag
-from app.entrypoints.bootstrap.agents import agents_of, catalog_of, runtimes_of
+from app.entrypoints.bootstrap.agents import agents_of, runtimes_of
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
 from app.entrypoints.bootstrap.limits import open_limits
@@ -51,7 +51,13 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def gateway(
-    settings: Settings, broker: Broker, store: "Store", observed: Observed, draining: "Draining"
+    settings: Settings,
+    catalog: AgentCatalog,
+    broker: Broker,
+    store: "Store",
+    *,
+    observed: Observed,
+    draining: "Draining",
 ) -> AsyncIterator["FastAPI"]:
     """The HTTP application, listening to the results as long as the context is open."""
     from app.entrypoints.gateway.app import create_app  # noqa: PLC0415  workers serve no HTTP
@@ -61,7 +67,7 @@ async def gateway(
         LetterServices,
     )
 
-    clock, catalog, tail = SystemClock(), catalog_of(settings), broker.tail()
+    clock, tail = SystemClock(), broker.tail()
     waiters = ResultWaiters(tail)
     async with (
         broker.log() as log,
@@ -154,13 +160,15 @@ class WorkerParts:
 @asynccontextmanager
 async def worker(
     settings: Settings,
+    catalog: AgentCatalog,
     broker: Broker,
     store: PastTasks,
+    *,
     observed: Observed,
     meter: "WorkerMeter | None" = None,
 ) -> AsyncIterator[WorkerParts]:
     """A worker under an identity of its own; `store` is where it looks up what may have run."""
-    catalog, cancellations = catalog_of(settings), Cancellations()
+    cancellations = Cancellations()
     settings = agents_of(settings, catalog)
     folder = settings.worker.runtime_folder
     async with AsyncExitStack() as stack:

@@ -38,6 +38,9 @@ Model = Annotated[
     str | None,
     typer.Option(metavar="PROVIDER:NAME", help="Model for agents and tasks that name none."),
 ]
+Catalog = Annotated[
+    list[str] | None, typer.Option(metavar="DIR", help="A folder of your agents' YAML files.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for machines.")]
 
 topics = typer.Typer(help="Look after the topics.", no_args_is_help=True)
@@ -57,9 +60,10 @@ def gateway(
     port: Annotated[
         int | None, typer.Option(metavar="PORT", min=0, max=65535, help="Port to listen on.")
     ] = None,
+    catalog: Catalog = None,
 ) -> None:
     """Serve HTTP: take tasks in, answer from the views."""
-    _run("gateway", {"gateway": {"host": host, "port": port}})
+    _run("gateway", {"gateway": {"host": host, "port": port}, **_folders(catalog)})
 
 
 def worker(
@@ -77,11 +81,12 @@ def worker(
         str | None,
         typer.Option("--id", metavar="NAME", help="Its identity, which no two workers may share."),
     ] = None,
+    catalog: Catalog = None,
     model: Model = None,
 ) -> None:
     """Run tasks."""
     given = {"agents": agents, "runtimes": runtimes, "slots": slots, "id": worker_id}
-    _run("worker", {"worker": {**given, "model": model}})
+    _run("worker", {"worker": {**given, "model": model}, **_folders(catalog)})
 
 
 def projector() -> None:
@@ -108,9 +113,7 @@ def dev(
     data: Annotated[
         Path, typer.Option(metavar="DIR", help="Where everything is kept.", file_okay=False)
     ] = Path(".crewline"),
-    catalog: Annotated[
-        list[str] | None, typer.Option(metavar="DIR", help="A folder of your agents' YAML files.")
-    ] = None,
+    catalog: Catalog = None,
     model: Model = None,
 ) -> None:
     """Run everything in one command, for trying out and developing."""
@@ -120,22 +123,22 @@ def dev(
             raise CommandFailed(message, Exit.USAGE)
     overrides: dict[str, dict[str, object]] = {
         "gateway": {"port": port},
-        "catalog": {"folders": catalog or None},
+        **_folders(catalog),
         "worker": {"model": model},
     }
     _run("dev", overrides, broker=broker, kafka_port=kafka_port, data=data)
 
 
 @topics.command()
-def plan(*, as_json: AsJson = False) -> None:
+def plan(*, catalog: Catalog = None, as_json: AsJson = False) -> None:
     """Show what `apply` would do."""
-    _run("topics", {}, apply=False, as_json=as_json)
+    _run("topics", _folders(catalog), apply=False, as_json=as_json)
 
 
 @topics.command()
-def apply(*, as_json: AsJson = False) -> None:
+def apply(*, catalog: Catalog = None, as_json: AsJson = False) -> None:
     """Make the topics that are missing, and mend settings that differ."""
-    _run("topics", {}, apply=True, as_json=as_json)
+    _run("topics", _folders(catalog), apply=True, as_json=as_json)
 
 
 def rebuild(
@@ -149,9 +152,13 @@ def rebuild(
     _run("rebuild", {}, check=check, as_json=as_json)
 
 
-def doctor(*, as_json: AsJson = False) -> None:
+def doctor(*, catalog: Catalog = None, model: Model = None, as_json: AsJson = False) -> None:
     """Check broker, topics, store and models, and say what to do."""
-    _run("doctor", {}, as_json=as_json)
+    _run("doctor", {"worker": {"model": model}, **_folders(catalog)}, as_json=as_json)
+
+
+def _folders(catalog: list[str] | None) -> dict[str, dict[str, object]]:
+    return {"catalog": {"folders": catalog or None}}
 
 
 def _is_address(text: str) -> bool:

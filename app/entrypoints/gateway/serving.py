@@ -5,7 +5,9 @@ import socket
 
 import structlog
 
+from app.domain.model.agents import AgentCatalog
 from app.entrypoints.bootstrap import processes
+from app.entrypoints.bootstrap.agents import catalog_of
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.stores import Store, open_store
@@ -25,7 +27,10 @@ def run(settings: Settings) -> int:
 
     async def main(stop: Stop) -> None:
         async with open_store(settings, up_to_date=True) as store:
-            await serve(settings, broker_of(settings), store, stop, asyncio.Event())
+            catalog = catalog_of(settings)
+            await serve(
+                settings, catalog, broker_of(settings), store, stop=stop, ready=asyncio.Event()
+            )
 
     return run_until_stopped(main)
 
@@ -36,13 +41,21 @@ def refuse_taken(gateway: GatewaySettings) -> None:
 
 
 async def serve(
-    settings: Settings, broker: Broker, store: Store, stop: Stop, ready: asyncio.Event
+    settings: Settings,
+    catalog: AgentCatalog,
+    broker: Broker,
+    store: Store,
+    *,
+    stop: Stop,
+    ready: asyncio.Event,
 ) -> None:
     """`ready` is set once requests are answered."""
     gateway = settings.gateway
     with observing(settings, "gateway") as observed, _listen(gateway) as listening:
         draining = Draining()
-        async with processes.gateway(settings, broker, store, observed, draining) as app:
+        async with processes.gateway(
+            settings, catalog, broker, store, observed=observed, draining=draining
+        ) as app:
             server = HttpServer(
                 app,
                 drain_seconds=gateway.drain_seconds,

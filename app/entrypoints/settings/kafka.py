@@ -101,6 +101,11 @@ class KafkaSettings(Group):
     def _complaints(self) -> list[str]:
         """Where settings contradict each other, in the order a person would mend them."""
         found = []
+        if {"commands", "urgent"} & set(self.prefix.split(".")):
+            found.append(
+                f"CREWLINE_KAFKA__PREFIX must not have the part `commands` or `urgent`: what is "
+                f"under {self.prefix!r} would be read as tasks of another installation"
+            )
         logs_in = self.security_protocol.startswith("SASL_")
         if not logs_in and (self.sasl_mechanism or self.username or self.password):
             found.append(
