@@ -16,6 +16,7 @@ from app.adapters.kafka.log_ends import KafkaLogEnds
 from app.adapters.kafka.topics import Topics
 from app.domain.model.commands import CancelTask
 from app.domain.use_cases.project_status import ProjectStatus
+from app.entrypoints.bootstrap.agents import catalog_of
 from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.processes import gateway
 from app.entrypoints.bootstrap.stores import Store, open_store
@@ -83,7 +84,14 @@ class Replicas(KafkaTopics):
             clients = []
             for _ in range(2):
                 app = await stack.enter_async_context(
-                    gateway(settings, broker_of(settings), store, Observed(None), Draining())
+                    gateway(
+                        settings,
+                        catalog_of(settings),
+                        broker_of(settings),
+                        store,
+                        observed=Observed(None),
+                        draining=Draining(),
+                    )
                 )
                 client = httpx.AsyncClient(
                     transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=60
