@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 from structlog.contextvars import get_contextvars
 
+from app.ports.run_identity import current_run
+
 _MOST_FLOODS = 1_000
 
 _ADVICE = (
@@ -129,7 +131,7 @@ class FloodFilter(logging.Filter):
 
 
 def _of_a_task(record: logging.LogRecord) -> bool:
-    if hasattr(record, "task_id") or "task_id" in get_contextvars():
+    if hasattr(record, "task_id") or "task_id" in get_contextvars() or current_run():
         return True
     return isinstance(record.msg, dict) and "task_id" in record.msg
 

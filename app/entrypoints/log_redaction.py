@@ -10,11 +10,15 @@ _PRIVATE_NAME = frozenset(
     {"prompt", "prompts", "system_prompt", "messages", "input", "completion", "parameters"}
 )
 _MASK = "***"
+_OURS = frozenset(
+    {"ts", "level", "logger", "task_id", "agent", "attempt", "runtime", "trace_id", "span_id"}
+)
+"""Fields of nearly every line, in which no secret can be: they are spared the search for one."""
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """A structlog processor: the event without secrets and prompts."""
-    return {name: _clean(name, value) for name, value in event.items()}
+    return {name: value if name in _OURS else _clean(name, value) for name, value in event.items()}
 
 
 def _clean(name: str, value: object) -> object:

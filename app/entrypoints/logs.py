@@ -1,7 +1,7 @@
 """Logs: one line per event, JSON for machines and coloured text for people.
 
 Ours come through structlog, the libraries' through the standard library; both take the same way.
-Log constant messages with fields. Bind `task_id` with `structlog.contextvars.bound_contextvars`.
+Log constant messages with fields. Every line that is written within a run says of itself which.
 """
 
 import logging
@@ -18,8 +18,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from app.domain.model.messages import rfc3339
 from app.entrypoints.log_floods import FloodFilter
 from app.entrypoints.log_redaction import redact
+from app.ports.run_identity import current_run
 
-_FIRST = ("ts", "level", "logger", "event", "task_id", "trace_id", "span_id")
+_RUN = ("task_id", "agent", "attempt")
+_FIRST = ("ts", "level", "logger", "event", *_RUN, "trace_id", "span_id")
 _OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "aiokafka", "alembic", "crewai")
 """Loggers of libraries that may have been given handlers of their own."""
 
@@ -65,6 +67,7 @@ def configure_logging(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _add_run,
         _add_time,
         _drop_coloured,
         *extra_processors,
@@ -125,6 +128,14 @@ def _rendering(format_: str, stream: TextIO) -> list[Processor]:
         exception_formatter=structlog.dev.plain_traceback,
     )
     return [*clean, text_line]
+
+
+def _add_run(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if (run := current_run()) is not None:
+        for name, value in zip(_RUN, run, strict=True):
+            if value is not None:
+                event.setdefault(name, value)
+    return event
 
 
 def _add_time(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -1,10 +1,13 @@
 """Agents of the end-to-end tests; what they do is noted in a file that outlives their worker."""
 
 import asyncio
+import logging
 import os
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import structlog
 
 from app.domain.model.events import Result
 from app.ports.agent_runtime import RunContext, TaskInput
@@ -51,6 +54,27 @@ async def produce(task: TaskInput, context: RunContext) -> Result:
     """Answer with as many characters as `parameters` say."""
     note("began", task.task_id, context.attempt)
     return Result(output="x" * int(str(task.parameters["characters"])))
+
+
+_diary = logging.getLogger("somebodys.diary")
+
+
+async def write_a_diary(task: TaskInput, context: RunContext) -> Result:
+    """Write from here, from a task, from a thread and by another library, and break."""
+    _diary.info("awaited")
+    await asyncio.gather(_write("a task of its own"), asyncio.to_thread(_diary.info, "a thread"))
+    structlog.get_logger("somebodys.other").warning("by structlog")
+    raise ConnectionError("nobody answers")
+
+
+async def _write(text: str) -> None:
+    await asyncio.sleep(0)
+    _diary.info(text)
+
+
+def write_in_a_thread(task: TaskInput, context: RunContext) -> Result:
+    _diary.info("in a thread")
+    return Result(output="written")
 
 
 def note(what: str, task_id: str, attempt: int) -> None:

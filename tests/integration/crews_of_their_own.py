@@ -1,5 +1,7 @@
 """Crews as people write them who have never heard of us: what a `factory` may name."""
 
+import logging
+
 from crewai import Agent, Crew, Process, Task
 from crewai.llms.base_llm import BaseLLM
 from crewai.tasks.task_output import TaskOutput
@@ -75,6 +77,32 @@ def with_a_tool() -> Crew:
 
     task = Task(description="Shout {text}.", expected_output="It.", agent=_writer(tools=[shout]))
     return _crew(task)
+
+
+def of_two_steps() -> Crew:
+    """Two tasks, one after the other; each writes a line into the log."""
+
+    @tool
+    def jot(text: str) -> str:
+        """Writes a line."""
+        logging.getLogger("somebodys.crew").warning("jotted %s", text)
+        return "written"
+
+    writer = _writer(tools=[jot])
+    tasks = [
+        Task(name=name, description=f"{name} it.", expected_output="It.", agent=writer)
+        for name in ("plan", "write")
+    ]
+    return Crew(agents=[writer], tasks=tasks, process=Process.sequential)
+
+
+async def that_is_awaited() -> Crew:
+    return plain()
+
+
+def that_is_broken() -> Crew:
+    """Breaks while it is made."""
+    raise LookupError("no such colleague")
 
 
 def that_exits() -> Crew:

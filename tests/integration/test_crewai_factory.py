@@ -7,6 +7,7 @@ from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import RunFailed
+from app.ports.run_identity import RunIdentity, as_run, current_run
 from tests.contracts.agent_runtime import agent, task
 from tests.model_server import CallTools, ModelServer, Text, context_overflow, rate_limited
 from tests.recording_context import RecordingContext
@@ -75,6 +76,42 @@ async def test_a_tool_of_crewais_kind_is_used_and_told(
     assert result.output == "HEY, they said."
     assert "HEY" in model_server.seen[1].texts
     assert context.named("tool") == ["shout"]
+
+
+async def test_a_second_task_is_not_told_as_the_end(
+    runtime: CrewAIRuntime,
+    model_server: ModelServer,
+    context: RecordingContext,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    model_server.script(CallTools.one("jot", text="one"), Text("A plan."), Text("A page."))
+    runs: list[RunIdentity | None] = []
+
+    def note(_: object) -> bool:
+        runs.append(current_run())
+        return True
+
+    caplog.handler.addFilter(note)
+    with as_run(RunIdentity(task().task_id, "tester", 3)):
+        await runtime.run(crew("of_two_steps"), task(topic="x"), context)
+    assert context.reports == [("plan", 0.0), ("write", 0.5)]
+    assert "jotted one" in caplog.messages
+    assert set(runs) == {(task().task_id, "tester", 3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("that_is_awaited", r"must be a plain `def`"),
+        ("no_crew", r"returned no crewai.Crew, but a str"),
+        ("that_is_broken", r"no such colleague \(tests/.*crews_of_their_own.py:\d+ in that_is_b"),
+    ],
+)
+async def test_a_factory_that_makes_no_crew_says_what_it_did(
+    runtime: CrewAIRuntime, context: RecordingContext, name: str, said: str
+) -> None:
+    with pytest.raises(RunFailed, match=said):
+        await runtime.run(crew(name), task(topic="x"), context)
 
 
 async def test_a_guardrail_that_accepts_nothing_is_an_invalid_output(

@@ -139,8 +139,12 @@ def _made(factory: Callable[..., object], llm: CrewModel | None) -> Crew:
     made = factory(llm=llm) if takes_llm else factory()
     if not isinstance(made, Crew) and callable(getattr(made, "crew", None)):
         made = made.crew()  # type: ignore[attr-defined]  # a class written with @CrewBase
+    if inspect.iscoroutine(made):
+        made.close()
+        raise RunFailed("invalid", f"{factory} must be a plain `def`", retryable=False)
     if not isinstance(made, Crew):
-        raise RunFailed("invalid", f"{factory} returned no crewai.Crew", retryable=False)
+        said = f"{factory} returned no crewai.Crew, but a {type(made).__name__}"
+        raise RunFailed("invalid", said, retryable=False)
     return made
 
 

@@ -6,6 +6,7 @@ from crewai.hooks.dispatch import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
 from pydantic import ValidationError
 
+from app.domain.model.blame import place_of
 from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import RunFailed
 from app.ports.chat_model import ModelFailed
@@ -50,6 +51,8 @@ def _of_somebodys_own_crew(error: BaseException) -> RunFailed:
     """Failures that only a crew with its own models and guardrails has; some are told as text."""
     chain = list(_chain(error))
     words = _words(error)
+    if place := next(filter(None, map(place_of, chain)), None):
+        words = f"{words} ({place})"
     for each in chain:
         status = getattr(each, "status_code", None)
         if isinstance(status, int):

@@ -25,7 +25,8 @@ class _Open:
 class Journal:
     """The crew writes to it, `tell` reads it to the context.
 
-    `steps` is how many tasks the crew has, for the progress that people see.
+    `steps` is how many tasks the crew has, for the progress that people see; whoever has made the
+    crew sets it.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -88,8 +89,12 @@ class Journal:
         activity = await self.context.begin(note.kind, note.name, within, note.provider)
         self._open[note.key] = _Open(activity, parent)
         if note.kind == "step":
-            await self.context.report(note.name, min(1.0, self._steps_begun / self.steps))
+            await self.context.report(note.name, self._progress())
             self._steps_begun += 1
+
+    def _progress(self) -> float:
+        """How much is done when a task begins: never all, also where one is begun a second time."""
+        return min(self._steps_begun, self.steps - 1) / self.steps
 
     async def _end(self, note: Ended) -> None:
         if note.key not in self._open:

@@ -33,7 +33,7 @@ async def kick_off(plan: CrewPlan, context: RunContext) -> CrewOutcome:
     """
     loop = asyncio.get_running_loop()
     scope = RunScope(loop)
-    journal = Journal(loop, context, steps=max(1, len(plan.section.tasks)))
+    journal = Journal(loop, context)
     telling: asyncio.Future[None] = asyncio.create_task(journal.tell())
     working = in_own_thread(f"crew-{plan.task.task_id}", lambda: _work(plan, scope, journal))
     error: str | None = "canceled"
@@ -67,6 +67,7 @@ def _work(plan: CrewPlan, scope: RunScope, journal: Journal) -> CrewOutcome:
     try:
         with run_settings(scope, journal.sink):
             crew, inputs = plan.build(scope, journal)
+            journal.steps = max(1, len(crew.tasks))
             output = crew.kickoff(inputs=inputs)
     except SystemExit as error:
         raise run_failed(CrewExited(str(error))) from error

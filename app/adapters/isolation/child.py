@@ -26,6 +26,7 @@ from app.ports.agent_runtime import (
     TaskInput,
 )
 from app.ports.chat_model import ChatModels
+from app.ports.run_identity import RunIdentity, dedicate_process
 
 BuildRuntime = Callable[[ChatModels], AgentRuntime]
 """Makes the runtime in the child, with the worker's models; it must be picklable."""
@@ -47,6 +48,7 @@ def main(sock: socket.socket) -> NoReturn:
     if sent is None:
         os._exit(0)  # it changed its mind
     assignment: Assignment = pickle.loads(sent)  # noqa: S301  # from our own worker
+    dedicate_process(RunIdentity(assignment.task.task_id, assignment.spec.name, assignment.attempt))
     channel = Channel(sock)
     asyncio.run(_run(assignment, channel))
     os._exit(70)

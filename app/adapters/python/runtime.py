@@ -1,19 +1,21 @@
 """Tasks run by a person's own callable, which may use any framework."""
 
 import asyncio
+import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 
 from pydantic import BaseModel, ValidationError
 
 from app.domain.model.agents import AgentSpec
+from app.domain.model.blame import place_of
 from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
-from app.domain.model.readable import words
+from app.domain.model.readable import kind_of, not_json, words
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from app.ports.own_thread import in_own_thread
 
@@ -42,11 +44,13 @@ class PythonRuntime(AgentRuntime):
         run = self._callable(spec)
         try:
             return _as_result(await _call(run, task, context))
-        except RunFailed:
+        except (RunFailed, asyncio.CancelledError):
             raise
-        except Exception as failure:
+        except BaseException as failure:  # people's code may want to end the process
             _log.warning("the callable of %s raised", spec.name, exc_info=failure)
-            raise RunFailed("agent-error", words(failure), retryable=False) from failure
+            place = place_of(failure)
+            said = f"{words(failure)} ({place})" if place else words(failure)
+            raise RunFailed("agent-error", said, retryable=False) from failure
 
     def _callable(self, spec: AgentSpec) -> AgentCallable:
         settings = spec.runtimes.get(self.name)
@@ -76,6 +80,8 @@ def _imported(spec: AgentSpec, where: str) -> AgentCallable:
         ) from error
     if not callable(found):
         raise InvalidAgent(f"{spec.name}: {where!r} is a {type(found).__name__}, not a callable")
+    if instead := _what_to_write_instead(found):
+        raise InvalidAgent(f"{spec.name}: {where!r} is {instead}")
     try:
         inspect.signature(found).bind(object(), object())
     except TypeError as error:
@@ -83,6 +89,24 @@ def _imported(spec: AgentSpec, where: str) -> AgentCallable:
     except ValueError:
         pass  # a callable written in C may have no signature to look at
     return found
+
+
+def _what_to_write_instead(found: object) -> str | None:
+    """What a callable is whose call does no work, and what would; None where it does."""
+    while isinstance(found, functools.partial):
+        found = found.func
+    if isinstance(found, type):
+        return (
+            "a class, and to call it makes an object: name a function of (task, context), "
+            "or an object of the class that has a method __call__(self, task, context)"
+        )
+    run = found if inspect.isroutine(found) else type(found).__call__
+    pieces = "pass pieces on by `await context.token(text)` in an `async def`"
+    if inspect.isasyncgenfunction(run):
+        return f"an async generator: `return` the result instead of `yield`, and {pieces}"
+    if inspect.isgeneratorfunction(run):
+        return f"a generator: `return` the result instead of `yield`, and {pieces}"
+    return None
 
 
 def _attribute(where: str) -> object:
@@ -125,11 +149,22 @@ async def _in_thread(run: AgentCallable, task: TaskInput, context: RunContext) -
 def _as_result(returned: object) -> Result:
     if isinstance(returned, Result):
         return returned
-    if isinstance(returned, BaseModel):
-        returned = returned.model_dump(mode="json")
+    kind = kind_of(returned)
+    if isinstance(returned, Iterator | AsyncIterator):
+        message = f"the callable returned {kind}: return what it yields, as a list or a text"
+        raise RunFailed("agent-error", message, retryable=False)
     try:
+        if isinstance(returned, BaseModel):
+            returned = _dumped(returned)
         return Result.model_validate({"output": returned})
     except ValidationError as error:
-        kind = type(returned).__name__
-        message = f"the callable returned a {kind} that is not JSON"
+        message = f"the callable returned {kind} that is not JSON: {not_json(returned) or error}"
         raise RunFailed("agent-error", message, retryable=False) from error
+
+
+def _dumped(model: BaseModel) -> object:
+    """As JSON; where that cannot be, as objects of Python's, whose place is then told."""
+    try:
+        return model.model_dump(mode="json")
+    except ValueError:
+        return model.model_dump()

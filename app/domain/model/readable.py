@@ -32,6 +32,38 @@ def words(error: BaseException) -> str:
     return as_text(f"{kind}: {said}" if said else kind)
 
 
+def not_json(value: object) -> str | None:
+    """Where a value is not JSON, and why; None where all of it is."""
+    waiting: list[tuple[str, object, int]] = [("", value, 0)]
+    while waiting:
+        pointer, each, depth = waiting.pop()
+        at = f"at {pointer} " if pointer else "it "
+        if depth > DEEPEST:
+            return f"it is nested over {DEEPEST} levels deep"
+        if isinstance(each, dict):
+            for key in each:
+                if not isinstance(key, str):
+                    return f"{at}is a key that is {kind_of(key)}, not a text"
+            inside = [(f"{pointer}/{_token(key)}", each[key], depth + 1) for key in each]
+            waiting += reversed(inside)
+        elif isinstance(each, list):
+            inside = [(f"{pointer}/{place}", item, depth + 1) for place, item in enumerate(each)]
+            waiting += reversed(inside)
+        elif not (each is None or isinstance(each, str | int | float)):
+            return f"{at}is {kind_of(each)}"
+    return None
+
+
+def _token(key: str) -> str:
+    return as_text(key[:100]).replace("~", "~0").replace("/", "~1")
+
+
+def kind_of(value: object) -> str:
+    """Its type, with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 async def outcome_of(work: Awaitable[Result]) -> Result:
     """What people's code comes to, if whoever follows the task can read it.
 
@@ -49,9 +81,8 @@ def _require_readable(result: Result) -> Result:
     try:
         whole = from_json(result.model_dump_json())
     except ValueError as error:  # half a character, a number of 5,000 digits, an object of Python's
-        raise RunFailed(
-            "agent-error", f"the result is not JSON: {error}", retryable=False
-        ) from error
+        why = not_json(result.output) or error
+        raise RunFailed("agent-error", f"the result is not JSON: {why}", retryable=False) from error
     if _nested_over(DEEPEST, whole["output"]):
         message = f"the result is nested over {DEEPEST} levels deep"
         raise RunFailed("agent-error", message, retryable=False)

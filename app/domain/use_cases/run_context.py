@@ -1,6 +1,7 @@
 """One run of a task: numbers its events, tells them to the log, and keeps what it has spent."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from app.domain.model.events import (
     Event,
     ResultEvent,
     TaskProgressed,
+    TaskStarted,
     TerminalEvent,
+    Trace,
     TraceLog,
     TraceModelCall,
     TraceStep,
@@ -42,6 +45,12 @@ _UNACKNOWLEDGED = 256
 _TOKENS_EVERY = 0.1
 """Seconds of a model's answer that travel together."""
 
+_WORDS = {
+    kind.TYPE: kind.TYPE.rpartition(".")[0].replace(".", " ").replace("-", " ")
+    for kind in get_args(ResultEvent)
+}
+"""Each event of the results in words: `task started`."""
+_worker_log = logging.getLogger(__name__)
 _ENDINGS = frozenset(get_args(TerminalEvent))
 _AnyEvent = TypeVar("_AnyEvent", bound=Event)
 
@@ -93,6 +102,7 @@ class Run(RunContext):
         """Set when the run is asked to stop."""
         self.ended = False
         """Set when the task's end has been told."""
+        self._began: float | None = None
         self.over = False
         """Set when the agent's work has ended: what it left behind tells nothing more."""
         self._telling = asyncio.Lock()
@@ -246,6 +256,8 @@ class Run(RunContext):
         except PayloadTooLarge:
             self._sequence -= 1  # it was never told: the next event takes its number
             raise
+        if event_type not in _ENDINGS:
+            self._log_line(event)
         self.ended = self.ended or event_type in _ENDINGS
         self._unacknowledged.append((event, acknowledgement))
         if len(self._unacknowledged) >= _UNACKNOWLEDGED:
@@ -293,6 +305,8 @@ class Run(RunContext):
                     waiting[0] = (_left_out(event), None)
                 else:
                     waiting.popleft()
+                    if type(event) in _ENDINGS:
+                        self._log_line(event)
         finally:  # cut off by a deadline, say: the rest is still to be acknowledged
             self._unacknowledged.extendleft(reversed(waiting))
 
@@ -300,6 +314,25 @@ class Run(RunContext):
         """It was the last event, and is none: the next one takes its number."""
         self._sequence = ending.sequence - 1
         self.ended = False
+
+    def _log_line(self, event: Event) -> None:
+        """What whoever reads the worker's log is to find of a run: its start and its end."""
+        if isinstance(event, TaskProgressed | Trace) or not _worker_log.isEnabledFor(logging.INFO):
+            return
+        if isinstance(event, TaskStarted):
+            self._began = _now()
+            about: dict[str, object] = {"runtime": event.runtime, "model": event.model}
+        else:
+            lasted = None if self._began is None else round(_now() - self._began, 3)
+            error = getattr(event, "error", None)
+            about = {
+                "seconds": lasted,
+                "code": error and error.code,
+                "error": error and error.message,
+                "reason": getattr(event, "reason", None),
+            }
+        said = {name: value for name, value in about.items() if value is not None}
+        _worker_log.info("%s", _WORDS.get(event.TYPE, event.TYPE), extra=said)
 
     def _note_refusal(self) -> None:
         self._refused += 1

@@ -32,6 +32,7 @@ from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
 from app.ports.event_log import EventLog
+from app.ports.run_identity import RunIdentity, as_run
 from app.ports.status_store import TaskFinder
 from app.ports.task_queue import Again, Delivery, Undecodable
 from app.ports.tracing import RunTracer, Tracing
@@ -69,6 +70,12 @@ class RunTaskHandler:
     """Prices model calls and keeps budgets; without it a task that has one asks no model."""
 
     async def __call__(self, delivery: Delivery) -> None:
+        content = delivery.content
+        task_id = content.task_id if isinstance(content, Undecodable) else content.id
+        with as_run(RunIdentity(task_id, content.agent, delivery.attempt)):
+            await self._take(delivery)
+
+    async def _take(self, delivery: Delivery) -> None:
         content = delivery.content
         if isinstance(content, Undecodable):
             with self._processing(delivery, None, content.task_id):
