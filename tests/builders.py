@@ -42,6 +42,7 @@ from app.domain.model.priorities import Priority
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 ANALYST = AgentName("business-analyst")
+DEVELOPER = AgentName("developer")
 WORKER = WorkerId("worker-1")
 RULES = RuntimeName("rules")
 NOTHING_SPENT = Usage()

@@ -13,7 +13,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import Unavailable
 from app.domain.model.priorities import Priority
 from app.ports.task_queue import Again, Delivery, Handle, TaskQueue
-from tests.builders import submitted
+from tests.builders import DEVELOPER, submitted
 from tests.waiting import until
 
 
@@ -171,6 +171,47 @@ class TaskQueueContract:
             await tasks.put(urgent)
             await until(lambda: urgent.id in begun)
         assert len(begun) < 100
+
+    @pytest.mark.parametrize("slots", [1, 4])
+    async def test_the_backlog_of_one_agent_does_not_keep_another_waiting(
+        self, tasks: Tasks, slots: int
+    ) -> None:
+        for i in range(300):
+            await tasks.put(submitted(f"t-{i}"))
+        others = [submitted(f"other {i}", agent=DEVELOPER) for i in range(3)]
+        begun: list[str] = []
+
+        async def take_a_moment(delivery: Delivery) -> None:
+            begun.append(id_of(delivery))
+            await asyncio.sleep(0.05)
+
+        async with running(tasks.queue(slots=slots), take_a_moment, grace=0):
+            await until(lambda: len(begun) > 20)
+            before = len(begun)
+            for other in others:
+                await tasks.put(other)
+            await until(lambda: {each.id for each in others} <= set(begun))
+            passed = begun.index(others[-1].id) - before
+        assert passed < 100
+
+    async def test_tasks_that_take_long_leave_slots_to_other_agents(self, tasks: Tasks) -> None:
+        for i in range(80):
+            await tasks.put(submitted(f"long {i}"))
+        short = {submitted(f"short {i}", agent=DEVELOPER).id: i for i in range(20)}
+        begun: list[str] = []
+        ended: set[str] = set()
+
+        async def take_long_or_not(delivery: Delivery) -> None:
+            begun.append(id_of(delivery))
+            await asyncio.sleep(0.01 if id_of(delivery) in short else 0.5)
+            ended.add(id_of(delivery))
+
+        async with running(tasks.queue(slots=4), take_long_or_not, grace=0):
+            await until(lambda: len(begun) == 4)
+            for i in short.values():
+                await tasks.put(submitted(f"short {i}", agent=DEVELOPER))
+            await until(lambda: short.keys() <= ended)
+            assert len(begun) < 20 + 40
 
     async def test_who_is_in_no_hurry_is_not_forgotten(self, tasks: Tasks) -> None:
         await tasks.put(submitted("first"))

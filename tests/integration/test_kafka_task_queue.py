@@ -17,7 +17,7 @@ from app.adapters.kafka.topics import Topics
 from app.domain.model.commands import SubmitTask
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.ports.task_queue import Again, Delivery, Handle, TaskQueue, Undecodable
-from tests.builders import ANALYST
+from tests.builders import ANALYST, DEVELOPER
 from tests.contracts.task_queue import TaskQueueContract, Tasks, running
 from tests.waiting import until
 
@@ -35,6 +35,7 @@ class OnKafka(Tasks):
         await admin.start()
         places = (self.topics.commands, self.topics.urgent)
         names = [place(ANALYST, runtime) for place in places for runtime in (None, "rules")]
+        names.append(self.topics.commands(DEVELOPER))
         await admin.create_topics([NewTopic(name, 1, 1) for name in names])
         await admin.close()
         self.producer = AIOKafkaProducer(**self.connection.producer_settings())

@@ -1,28 +1,36 @@
 """How much a worker holds in memory, and for how much more it has room."""
 
-from app.adapters.kafka.claims import Claim, Limits, Room
+from collections import Counter
+from collections.abc import Callable
+
+from app.adapters.kafka.claims import Claim, Limits
 from app.adapters.kafka.commits import Partition
+from app.adapters.kafka.turns import Room
 
 _CROWDED = 0.9
 
 
 class Buffer:
-    """Counts records of urgent topics and all others apart, and their bytes together."""
+    """Counts records of urgent topics and all others apart, and their bytes together.
 
-    def __init__(self, limits: Limits) -> None:
+    A topic may fill all the room there is. Where that leaves none to another topic, the other one
+    may still have as many as if the room were shared out evenly; so what is held is bounded by the
+    limit times 1 + 1/2 + 1/3 + ... for as many topics as there are.
+    """
+
+    def __init__(self, limits: Limits, urgent: Callable[[str], bool] = lambda _: False) -> None:
         self._limits = limits
+        self._is_urgent = urgent
         self._low = (limits.buffer - limits.slots) // 2
-        self._others = 0
-        self._urgent = 0
+        self._others: Counter[str] = Counter()
+        self._urgent: Counter[str] = Counter()
         self._bytes = 0
 
     @property
     def room(self) -> Room:
-        """How many records may be added."""
-        limits = self._limits
-        full = self._bytes >= limits.buffer_bytes
-        others = 0 if full else limits.buffer - self._others
-        return Room(others, limits.urgent_buffer - self._urgent)
+        """How many records may be added, as of now."""
+        full = self._bytes >= self._limits.buffer_bytes
+        return _Room(self._limits, self._others, self._urgent, self._is_urgent, full=full)
 
     def add(self, claim: Claim) -> None:
         self._count(claim, 1)
@@ -30,32 +38,84 @@ class Buffer:
     def remove(self, claim: Claim) -> None:
         self._count(claim, -1)
 
-    def lose(self, partition: Partition, *, urgent: bool) -> None:
+    def lose(self, partition: Partition) -> None:
         """Forget all that is held of a partition."""
-        if urgent:
-            self._urgent -= partition.offsets.unfinished
-        else:
-            self._others -= partition.offsets.unfinished
+        topic = partition.name.topic
+        held = self._urgent if self._is_urgent(topic) else self._others
+        _add(held, topic, -partition.offsets.unfinished)
         self._bytes -= partition.held_bytes
 
-    def half_empty(self, running: int) -> bool:
-        """Whether it is time to read on, where so many of the records run."""
-        return self._others - running <= self._low
+    def half_empty(self, running: int, topic: str, running_of_topic: int) -> bool:
+        """Whether it is time to read on, where so many of the records run, and so many of a topic.
+
+        A topic that has to do with its share must not run dry: others would take its slots.
+        """
+        if self._others.total() - running <= self._low:
+            return True
+        share = self._limits.buffer // max(len(self._others), 1)
+        return self._others[topic] - running_of_topic <= share // 2
 
     def crowded_by(self, claim: Claim) -> bool:
         """Whether it is nearly full, or the claim keeps its partition's commits behind."""
         limits, reached = self._limits, claim.partition.offsets.next or 0
         return (
-            self._others > limits.buffer * _CROWDED
+            self._others.total() > limits.buffer * _CROWDED
             or self._bytes > limits.buffer_bytes * _CROWDED
             or reached - claim.record.offset > limits.window // 2
         )
 
     def _count(self, claim: Claim, sign: int) -> None:
-        if claim.urgent:
-            self._urgent += sign
-        else:
-            self._others += sign
+        _add(self._urgent if claim.urgent else self._others, claim.record.topic, sign)
         size = sign * len(claim.record.value or b"")
         self._bytes += size
         claim.partition.held_bytes += size
+
+
+class _Room(Room):
+    def __init__(
+        self,
+        limits: Limits,
+        others: Counter[str],
+        urgent: Counter[str],
+        is_urgent: Callable[[str], bool],
+        *,
+        full: bool,
+    ) -> None:
+        """`full`: only an urgent topic, or one of which nothing is held, may add a record."""
+        self._others = _Part(limits.buffer, others, full=full)
+        self._urgent = _Part(limits.urgent_buffer, urgent, full=False)
+        self._is_urgent = is_urgent
+
+    def of(self, topic: str) -> int:
+        return self._part(topic).of(topic)
+
+    def took(self, topic: str, count: int) -> None:
+        self._part(topic).took(topic, count)
+
+    def _part(self, topic: str) -> "_Part":
+        return self._urgent if self._is_urgent(topic) else self._others
+
+
+class _Part:
+    def __init__(self, limit: int, held: Counter[str], *, full: bool) -> None:
+        self._limit = limit
+        self._held = held.copy()
+        self._total = held.total()
+        self._full = full
+
+    def of(self, topic: str) -> int:
+        held = self._held[topic]
+        if self._full:
+            return 0 if held else 1
+        share = max(1, self._limit // (len(self._held) + (not held))) - held
+        return max(self._limit - self._total, share)
+
+    def took(self, topic: str, count: int) -> None:
+        self._held[topic] += count
+        self._total += count
+
+
+def _add(held: Counter[str], topic: str, count: int) -> None:
+    held[topic] += count
+    if not held[topic]:
+        del held[topic]

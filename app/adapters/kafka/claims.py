@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -51,13 +51,6 @@ class Precedence:
 
 
 FIRST_COME = Precedence()
-
-
-class Room(NamedTuple):
-    """How many records may be read of either kind of topic."""
-
-    others: int
-    urgent: int
 
 
 @dataclass(eq=False, slots=True)

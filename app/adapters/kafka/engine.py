@@ -48,9 +48,7 @@ class Engine:
             exact_ends=exact_ends,
             ownership=ownership,
         )
-        self._reader = Reader(
-            consumer, self._partitions, self.assignment, limits.window, precedence.urgent
-        )
+        self._reader = Reader(consumer, self._partitions, self.assignment, limits.window)
         self._ended = asyncio.Event()
 
     async def run(self, handler: Handler) -> None:

@@ -18,6 +18,7 @@ from app.adapters.kafka.connection import KafkaConnection, Settings
 from app.adapters.kafka.dead_letters import read_lying
 from app.adapters.kafka.positions import began_anew, ends_of
 from app.adapters.kafka.topics import Topics
+from app.adapters.kafka.turns import AtMost, Turns
 from app.ports.event_log import (
     Batch,
     EventFeed,
@@ -64,11 +65,12 @@ class KafkaEventFeed(EventFeed):
     async def batches(self, stored: StoredOffsets) -> AsyncIterator[Batch]:
         async with self._consuming() as consumer:
             committed_at = asyncio.get_running_loop().time()
+            turns = Turns(consumer)
             while True:
                 try:
                     if self._rewound:
                         await self._go_to(consumer, stored)
-                    batch = await self._next(consumer)
+                    batch = await self._next(consumer, turns)
                     if asyncio.get_running_loop().time() - committed_at > _COMMIT_EVERY:
                         committed_at = asyncio.get_running_loop().time()
                         await self._show_progress(consumer)
@@ -100,10 +102,9 @@ class KafkaEventFeed(EventFeed):
 
     # --- reading
 
-    async def _next(self, consumer: AIOKafkaConsumer) -> Batch | None:
-        records: Records = await consumer.getmany(
-            timeout_ms=int(_POLL_SECONDS * 1000), max_records=self._at_once
-        )
+    async def _next(self, consumer: AIOKafkaConsumer, turns: Turns) -> Batch | None:
+        assigned = consumer.assignment()
+        records = await turns.take(assigned, AtMost(self._at_once), _POLL_SECONDS)
         if not self._rewound and consumer.assignment() != self._stored.keys():
             self._rewound = True
         if self._rewound:

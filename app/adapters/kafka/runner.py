@@ -24,7 +24,6 @@ from app.adapters.kafka.claims import (
     Limits,
     Precedence,
     Record,
-    Room,
 )
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.held import Held
@@ -32,6 +31,7 @@ from app.adapters.kafka.lanes import Lanes
 from app.adapters.kafka.pauses import Pauses
 from app.adapters.kafka.slots import Slots
 from app.adapters.kafka.suspects import Suspects
+from app.adapters.kafka.turns import AtMost, Room
 from app.domain.model.errors import Unavailable
 from app.domain.model.readable import words
 from app.ports.task_queue import Again
@@ -58,10 +58,12 @@ class Runner:
         self._partitions = partitions
         self._commits = commits
         self._precedence = precedence
-        self._lanes: Lanes[Claim] = Lanes(precedence.ranks, lambda claim: claim.rank)
+        self._lanes: Lanes[Claim] = Lanes(
+            precedence.ranks, lambda claim: claim.rank, lambda claim: claim.record.topic
+        )
         self._handler: Handler = _none
         self._suspects = Suspects(partitions, commits)
-        self._buffer = Buffer(limits)
+        self._buffer = Buffer(limits, precedence.urgent)
         self._slots = Slots(limits, precedence)
         self._held = Held(hold, self._buffer.crowded_by, self._let_run) if hold else None
         self._pauses = Pauses(limits, self._run_again)
@@ -79,9 +81,7 @@ class Runner:
     @property
     def room(self) -> Room:
         """How many records may be added."""
-        if self._stopping:
-            return Room(0, 0)
-        return self._buffer.room
+        return AtMost(0) if self._stopping else self._buffer.room
 
     def add(self, record: Record, partition: Partition) -> None:
         """Take responsibility for a record; `dispatch` lets it run."""
@@ -107,7 +107,7 @@ class Runner:
         self._doubt_after_sleep()
         slots = self._slots
         while slots.free and not self._stopping:
-            claim = self._lanes.take(slots.ranks)
+            claim = self._lanes.take(slots.ranks, slots.running_of)
             if claim is None:
                 return
             if self._suspects.may_run(claim):
@@ -116,8 +116,7 @@ class Runner:
     def lose(self, partition: Partition, finish: bool) -> None:
         """Forget a partition that is no longer ours; stop what runs of it, or let it `finish`."""
         self._lanes.drop(lambda claim: claim.partition is partition)
-        urgent = self._precedence.urgent(partition.name.topic)
-        self._buffer.lose(partition, urgent=urgent)
+        self._buffer.lose(partition)
         if finish:
             self._finishing |= partition.running
         for task in [*(() if finish else partition.running), *partition.waiting]:
@@ -218,7 +217,8 @@ class Runner:
         for waiting in self._suspects.over(claim):
             self._lanes.retry(waiting.lane)
         self.dispatch()
-        if self._buffer.half_empty(self._slots.running):
+        topic = claim.record.topic
+        if self._buffer.half_empty(self._slots.running, topic, self._slots.running_of(topic)):
             self.has_room.set()
 
     def _ended(self, claim: Claim, failure: BaseException | None) -> None:

@@ -1,6 +1,8 @@
 """How many records run, and who may begin beside them."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Hashable
 
 from app.adapters.kafka.claims import Claim, Limits, Precedence
 
@@ -13,6 +15,7 @@ class Slots:
         self._for_others = limits.slots - limits.urgent_slots
         self._urgent_ranks = precedence.urgent_ranks
         self.running = 0
+        self._running_of: Counter[Hashable] = Counter()
         self.free = True
         """Whether one more may begin."""
         self.ranks: int | None = None
@@ -23,13 +26,19 @@ class Slots:
 
     def take(self, claim: Claim) -> None:
         self._running_others += claim.rank >= self._urgent_ranks
+        self._running_of[claim.record.topic] += 1
         self._count(1)
 
     def give_back(self, claim: Claim) -> None:
         self._running_others -= claim.rank >= self._urgent_ranks
+        self._running_of[claim.record.topic] -= 1
         self._count(-1)
         if self.running == 0:
             self._idle.set()
+
+    def running_of(self, topic: Hashable) -> int:
+        """How many run that came by this topic."""
+        return self._running_of[topic]
 
     async def all_free(self) -> None:
         """Return once nothing runs."""

@@ -1,6 +1,7 @@
-"""So many at once; of those who wait, the most urgent first."""
+"""So many at once; of those who wait, the most urgent first, and a share for each agent."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -9,13 +10,14 @@ from typing import NamedTuple
 from app.domain.model.priorities import Priority
 
 _EVERY = 8
-"""Of so many places one goes to who has waited longest, however little hurry they are in."""
+"""Of so many places one goes to the rank of who has waited longest, however low it is."""
 
 
 class _Waiting(NamedTuple):
     rank: int
     number: int
     urgent: bool
+    agent: str
     turn: "asyncio.Future[None]"
 
 
@@ -27,12 +29,17 @@ class Slots:
         self._waiting: list[_Waiting] = []
         self._number = count()
         self._given = 0
+        self._running: Counter[str] = Counter()
+        self._last: dict[str, int] = {}
+        """When each agent was given its last slot."""
 
     @asynccontextmanager
-    async def one(self, priority: Priority) -> AsyncIterator[None]:
+    async def one(self, priority: Priority, agent: str = "") -> AsyncIterator[None]:
         """Hold a slot, once it is our turn."""
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(priority.rank, next(self._number), priority.urgent, turn))
+        self._waiting.append(
+            _Waiting(priority.rank, next(self._number), priority.urgent, agent, turn)
+        )
         self._give()
         try:
             await turn
@@ -41,6 +48,7 @@ class Slots:
             if turn.done() and not turn.cancelled():
                 self._free += 1
                 self._free_for_others += not priority.urgent
+                self._running[agent] -= 1
             self._give()
 
     def _give(self) -> None:
@@ -50,8 +58,22 @@ class Slots:
             if not may:
                 return
             self._given += 1
-            oldest = self._given % _EVERY == 0
-            first = min(may, key=lambda each: each.number if oldest else each[:2])
+            rank = min(may, key=_number if self._given % _EVERY == 0 else _rank).rank
+            first = min((each for each in may if each.rank == rank), key=self._turn)
+            self._running[first.agent] += 1
+            self._last[first.agent] = self._given
             first.turn.set_result(None)
             self._free -= 1
             self._free_for_others -= not first.urgent
+
+    def _turn(self, waiting: _Waiting) -> tuple[int, int, int]:
+        agent = waiting.agent
+        return self._running[agent], self._last.get(agent, 0), waiting.number
+
+
+def _number(waiting: _Waiting) -> int:
+    return waiting.number
+
+
+def _rank(waiting: _Waiting) -> int:
+    return waiting.rank

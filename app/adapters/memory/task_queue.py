@@ -125,7 +125,7 @@ class MemoryTaskQueue(TaskQueue, Shares):
         inherited = entry.not_before
         async with self._lanes[command.context_id or command.id]:
             while not entry.done:
-                async with self._slots.one(command.priority):
+                async with self._slots.one(command.priority, command.agent):
                     entry.attempts += 1
                     delivery = self._delivery(command, record, entry)
                     delivery.wait = max(0.0, inherited - time.monotonic())
