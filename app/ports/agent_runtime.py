@@ -4,15 +4,36 @@ import asyncio
 from abc import abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import JsonValue
 
 from app.domain.model.agents import AgentSpec
 from app.domain.model.commands import Input
 from app.domain.model.events import Result
-from app.domain.model.ids import ContextId, RuntimeName, TaskId
+from app.domain.model.ids import AgentName, ContextId, RuntimeName, TaskId
 from app.ports.chat_model import ChatModels
+
+
+class NamedRun(NamedTuple):
+    """Whose run an asyncio task is."""
+
+    agent: AgentName
+    task_id: TaskId
+
+    @property
+    def name(self) -> str:
+        """What the asyncio task is called, for whoever sees nothing else of it."""
+        return f"run {self.task_id} of {self.agent}"
+
+
+def read_run_name(name: str) -> NamedRun | None:
+    """The run an asyncio task of this name belongs to; None where it is none's."""
+    match name.split(" "):
+        case ["run", task_id, "of", agent]:
+            return NamedRun(AgentName(agent), TaskId(task_id))
+    return None
+
 
 ActivityKind = Literal["workflow", "agent", "step", "model", "tool"]
 ActivityId = str

@@ -50,9 +50,19 @@ class Delivery:
     """When this worker took over from others, who may have run other messages of the same task."""
     wait: float = 0.0
     """Seconds that are left of an `Again` whose end its worker has not seen: not to run before."""
+    blamed: bool = False
+    """Whether this run, where it is cancelled, counts as one that ended its worker. Set by whoever
+    watches over the run, where it may have kept its worker from working for too long."""
     over: Callable[[], bool] = _never
     """Asked right before others can see what a run does: whether somebody else may run it. Set by
     whoever watches over the run."""
+
+
+class WorkerSlept(Exception):
+    """What stands for the end of a run that is blamed, in logs and in dead letters."""
+
+    def __init__(self) -> None:
+        super().__init__("it was stopped, as its worker did nothing else for too long")
 
 
 class Again(Exception):

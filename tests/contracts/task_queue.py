@@ -114,6 +114,23 @@ class TaskQueueContract:
         words = "OverflowError: too large to convert"
         assert seen == [(0, 0, None), (0, 0, None), (1, 0, words), (2, 0, words)]
 
+    async def test_a_run_that_is_stopped_is_counted_where_it_is_blamed(self, tasks: Tasks) -> None:
+        await tasks.put(submitted("t-1"))
+        seen: list[tuple[int, int]] = []
+
+        async def stopped(delivery: Delivery) -> None:
+            seen.append((delivery.attempt, delivery.interrupted))
+            if len(seen) < 4:
+                delivery.blamed = len(seen) > 1
+                current = asyncio.current_task()
+                assert current
+                current.cancel()
+                await asyncio.sleep(0)
+
+        async with running(tasks.queue(slots=1), stopped):
+            await until(lambda: len(seen) == 4)
+        assert seen == [(1, 0), (2, 0), (3, 1), (4, 2)]
+
     async def test_a_conversation_keeps_its_order_and_others_do_not_wait(
         self, tasks: Tasks
     ) -> None:

@@ -50,6 +50,13 @@ async def _say(task: TaskInput, context: RunContext) -> None:
         await context.token(f"{word} ")
 
 
+async def block(task: TaskInput, context: RunContext) -> Result:
+    """Keep everything else from running for the seconds in `parameters`."""
+    note("began", task.task_id, context.attempt)
+    time.sleep(float(str(task.parameters["seconds"])))  # noqa: ASYNC251  # that is what it is for
+    return Result(output="at last")
+
+
 async def produce(task: TaskInput, context: RunContext) -> Result:
     """Answer with as many characters as `parameters` say."""
     note("began", task.task_id, context.attempt)

@@ -77,6 +77,21 @@ async def test_results_the_topic_does_not_take_at_once_are_all_told_after_one_ru
     assert [runs_of(user.fleet, each) for each in ids] == [1] * 12
 
 
+async def test_an_agent_that_blocks_its_worker_is_named_and_given_up_and_others_run_on(
+    user: Outside,
+) -> None:
+    blocker = await user.submit("blocker", {"parameters": {"seconds": 12}})
+    beside = await user.submit("sleeper", {"parameters": {"seconds": 2}})
+    task = await user.ended(blocker, 200)
+    assert (task["state"], task["error"]["code"]) == ("failed", "poison")
+    assert 3 <= runs_of(user.fleet, blocker) <= 4  # the first may not have been noted in time
+    assert (await user.ended(beside))["state"] == "completed"
+    log = user.fleet.log_of("worker")
+    lines = [json.loads(line) for line in log.splitlines() if "event loop is blocked" in line]
+    assert {(line["agent"], line["task_id"]) for line in lines} == {("blocker", blocker)}
+    assert all("tests/e2e/agents.py" in line["at"] for line in lines)
+
+
 async def test_a_number_no_schema_can_reckon_with_is_refused_on_every_way_in(
     user: Outside,
 ) -> None:

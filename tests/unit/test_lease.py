@@ -11,7 +11,7 @@ from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.fleet import MemoryFleet
 from app.domain.model.dead_letters import Origin
 from app.domain.model.fleet import Share, WorkerHeartbeat
-from app.domain.model.ids import WorkerId
+from app.domain.model.ids import TaskId, WorkerId
 from app.domain.use_cases.fleet import Fleet
 from app.domain.use_cases.follow_fleet import FollowFleet
 from app.domain.use_cases.presence import Presence, Profile
@@ -76,11 +76,15 @@ class Worker:
     watch: Watch
     work: Callable[[Delivery], Awaitable[None]]
     strict: bool = False
+    culprit: TaskId | None = None
+    """Who keeps this worker from working."""
     ran: list[Delivery] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         known = Fleet(self.watch, lambda: at(0))
-        self.hands = TasksInHand(LEASE, self.watch, strict=self.strict)
+        self.hands = TasksInHand(
+            LEASE, self.watch, strict=self.strict, culprit=lambda _: self.culprit
+        )
         self.presence = Presence(
             Profile(WorkerId("us"), "now", "1", (), (), 4, T0, LEASE / 3),
             hands=self.hands,
@@ -330,6 +334,28 @@ async def test_a_run_that_slept_past_its_lease_knows_before_its_next_effect(
         with pytest.raises(asyncio.CancelledError):
             await running
     assert seen == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("culprit", "counted"),
+    [(task_id("t-1"), ["t-1"]), (task_id("gone"), []), (None, ["t-1", "t-2"])],
+    ids=["one of them", "none of them", "nobody knows"],
+)
+async def test_a_run_that_may_have_kept_its_worker_from_working_is_counted(
+    fleet: Recorder, watch: Watch, culprit: TaskId | None, counted: list[str]
+) -> None:
+    worker = Worker(fleet, watch, for_ever, culprit=culprit)
+    runs = {
+        name: asyncio.create_task(worker.handle(delivered(name, offset)))
+        for offset, name in enumerate(("t-1", "t-2"))
+    }
+    await until(lambda: len(worker.ran) == 2)
+    watch.seconds += LEASE * 2
+    assert worker.hands.look()
+    await asyncio.gather(*runs.values(), return_exceptions=True)
+    assert all(run.cancelled() for run in runs.values())
+    blamed = [each.content for each in worker.ran if each.blamed]
+    assert blamed == [submitted(name) for name in counted]
 
 
 async def test_short_tasks_have_no_heartbeats_of_their_own(fleet: Recorder, watch: Watch) -> None:

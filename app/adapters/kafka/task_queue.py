@@ -1,5 +1,6 @@
 """The command topics as a queue: the engine's records, decoded."""
 
+import asyncio
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from app.adapters.kafka.precedence import precedence_of
 from app.adapters.kafka.topics import Topics
 from app.domain.model.fleet import Share
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
-from app.ports.task_queue import Delivery, Handle, Ownership, Shares, TaskQueue
+from app.ports.task_queue import Delivery, Handle, Ownership, Shares, TaskQueue, WorkerSlept
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +66,24 @@ class KafkaTaskQueue(TaskQueue, Shares):
             if content is None:
                 return  # a tombstone: it asks for nothing
             earlier = content.earlier
-            await handle(
-                Delivery(
-                    content=content,
-                    origin=origin_of(claim.record),
-                    attempt=earlier.attempts + claim.tries.starts,
-                    redelivered=claim.redelivered,
-                    inherited_at=claim.partition.inherited_at,
-                    lost=claim.lost,
-                    failures=earlier.failures + claim.tries.failures,
-                    interrupted=claim.tries.interrupted,
-                    broke_by=claim.broke_by,
-                    wait=claim.wait,
-                )
+            delivery = Delivery(
+                content=content,
+                origin=origin_of(claim.record),
+                attempt=earlier.attempts + claim.tries.starts,
+                redelivered=claim.redelivered,
+                inherited_at=claim.partition.inherited_at,
+                lost=claim.lost,
+                failures=earlier.failures + claim.tries.failures,
+                interrupted=claim.tries.interrupted,
+                broke_by=claim.broke_by,
+                wait=claim.wait,
             )
+            try:
+                await handle(delivery)
+            except asyncio.CancelledError:
+                if delivery.blamed:
+                    raise WorkerSlept from None
+                raise
 
         await self._group.run(deliver)
 

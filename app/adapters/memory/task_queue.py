@@ -17,7 +17,7 @@ from app.domain.model.errors import Unavailable
 from app.domain.model.fleet import Share
 from app.domain.model.readable import words
 from app.ports.event_log import Recorded, Shard
-from app.ports.task_queue import Again, Delivery, Handle, Shares, TaskQueue
+from app.ports.task_queue import Again, Delivery, Handle, Shares, TaskQueue, WorkerSlept
 
 _BACKOFF = 0.01
 _log = logging.getLogger(__name__)
@@ -173,6 +173,13 @@ class MemoryTaskQueue(TaskQueue, Shares):
             else:
                 entry.attempts -= 1
             return again
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise
+            if delivery.blamed:
+                entry.interrupted += 1
+                entry.broke_by = words(WorkerSlept())
+            _log.warning("a task that was stopped stays in the queue")
         except Unavailable as away:
             _log.warning("a task stays in the queue: %s", away.message)
         except Exception as error:  # noqa: BLE001  # whatever it was, the task comes again

@@ -99,7 +99,7 @@ async def _within(
     seconds: float, run: Run, work: Coroutine[Any, Any, Result], cancel: asyncio.Event
 ) -> Outcome:
     """Wait for an agent's work; whoever ends it early tells the agent first, then stops it."""
-    working = asyncio.ensure_future(work)
+    working = asyncio.create_task(work, name=run.name)
     try:
         await asyncio.sleep(0)
         if not working.done():  # most quick work is: it is spared the waiting

@@ -31,6 +31,7 @@ from app.domain.use_cases.spend_on_models import Spending
 from app.ports.agent_runtime import (
     ActivityId,
     ActivityKind,
+    NamedRun,
     RunContext,
     RunStopped,
     StopReason,
@@ -218,6 +219,11 @@ class Run(RunContext):
     @property
     def task_id(self) -> TaskId:
         return self._command.id
+
+    @property
+    def name(self) -> str:
+        """What its asyncio task is called."""
+        return NamedRun(self._command.agent, self._command.id).name
 
     async def tell(self, event_type: type[_AnyEvent], /, **fields: object) -> _AnyEvent:
         """Append the run's next event; it is on its way when this returns, not yet durable.

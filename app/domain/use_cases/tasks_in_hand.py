@@ -6,13 +6,15 @@ stops before anybody else begins, as long as no clock runs much faster than anot
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.fleet import Place, TaskInHand
+from app.domain.model.ids import TaskId
 from app.domain.use_cases.fleet import Monotonic
+from app.ports.agent_runtime import NamedRun
 from app.ports.task_queue import Delivery
 
 LONG = 0.1
@@ -54,8 +56,17 @@ class Hold:
 
 
 class TasksInHand:
-    def __init__(self, lease_seconds: float, monotonic: Monotonic, *, strict: bool = False) -> None:
-        """Where it is `strict`, what we own is stopped too when no heartbeat arrives in time.
+    def __init__(
+        self,
+        lease_seconds: float,
+        monotonic: Monotonic,
+        *,
+        strict: bool = False,
+        culprit: Callable[[float], TaskId | None] = lambda _: None,
+    ) -> None:
+        """`culprit` says which task has kept everything else from running since a time, if known.
+
+        Where it is `strict`, what we own is stopped too when no heartbeat arrives in time.
 
         Otherwise only what was lost to another worker is: an outage of the log is no reason to
         run everything again, as nobody else is given anything either.
@@ -63,6 +74,7 @@ class TasksInHand:
         self.lease_seconds = lease_seconds
         self._monotonic = monotonic
         self._strict = strict
+        self._culprit = culprit
         self._holds: set[Hold] = set()
         self._until = monotonic() + lease_seconds * (1 - _MARGIN)
         self._awake_at = monotonic()
@@ -76,7 +88,10 @@ class TasksInHand:
         return len(self._holds)
 
     def take(self, command: SubmitTask, delivery: Delivery) -> Hold:
-        hold = Hold(command, delivery, self._monotonic(), asyncio.current_task(), self)
+        work = asyncio.current_task()
+        if work is not None:
+            work.set_name(NamedRun(command.agent, command.id).name)
+        hold = Hold(command, delivery, self._monotonic(), work, self)
         self._holds.add(hold)
         return hold
 
@@ -110,24 +125,33 @@ class TasksInHand:
         """
         now = self._monotonic()
         slept = self._slept(now)
-        self._awake_at = now
         self.interrupted = self.interrupted or now > self._until
         if slept:
             for hold in self._holds:
+                self._blame(hold)
                 hold.fence()
         elif now > self._until:
             for hold in self._holds:
                 if self._strict or hold.delivery.lost.is_set():
                     hold.fence()
+        self._awake_at = now
         return slept
 
     def lapsed(self, hold: Hold) -> bool:
         """Ask for one run, right before it does something that others can see."""
         now = self._monotonic()
         lost = self._strict or hold.delivery.lost.is_set()
-        if self._slept(now) or (lost and now > self._until):
+        slept = self._slept(now)
+        if slept:
+            self._blame(hold)
+        if slept or (lost and now > self._until):
             hold.fence()
         return hold.fenced
+
+    def _blame(self, hold: Hold) -> None:
+        """Where nobody knows who kept us from working, all are suspected that ran."""
+        if not hold.fenced:
+            hold.delivery.blamed = self._culprit(self._awake_at) in (None, hold.command.id)
 
     def _slept(self, now: float) -> bool:
         asleep = now - self._awake_at

@@ -83,6 +83,13 @@ class WorkerMeter:
             "crewline_worker_slots", "Tasks that may run at once.", registry=registry
         )
         self._slots.set(slots)
+        self._blocked = Counter(
+            "crewline_worker_blocked_seconds",
+            "Time in which nothing else ran as an agent blocked the event loop; the agent is empty "
+            "where it is not known.",
+            ("agent",),
+            registry=registry,
+        )
         running = Gauge("crewline_worker_running", "Tasks in hand now.", registry=registry)
         running.set_function(lambda: self.running)
 
@@ -90,6 +97,10 @@ class WorkerMeter:
         """The log, read along; only `known` agents are told apart, for anybody may name others."""
         self._known = frozenset(known)
         return _MeteredLog(log, self)
+
+    def note_blocked(self, agent: str, seconds: float) -> None:
+        """This agent has kept everything else from running; from any thread."""
+        self._blocked.labels(agent if agent in self._known else "").inc(seconds)
 
     def dead_letters(self, letters: DeadLetters) -> DeadLetters:
         return _MeteredDeadLetters(letters, self._letters)

@@ -1,12 +1,12 @@
 """What makes a worker known to its fleet, and the fleet known to whoever asks."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from app.adapters.local.clock import SystemClock, monotonic
 from app.domain.model.agents import AgentCatalog
-from app.domain.model.ids import AgentName, RuntimeName, WorkerId
+from app.domain.model.ids import AgentName, RuntimeName, TaskId, WorkerId
 from app.domain.use_cases.fleet import Fleet
 from app.domain.use_cases.follow_fleet import FollowFleet
 from app.domain.use_cases.presence import Presence, Profile
@@ -35,9 +35,16 @@ def followed(broker: Broker, log: Log) -> FollowFleet:
 
 
 def present_queue(
-    settings: WorkerSettings, broker: Broker, log: Log, worker: Worker
+    settings: WorkerSettings,
+    broker: Broker,
+    log: Log,
+    worker: Worker,
+    culprit: Callable[[float], TaskId | None],
 ) -> PresentQueue:
-    """The worker's queue; while it runs, the worker is present."""
+    """The worker's queue; while it runs, the worker is present.
+
+    `culprit` knows who keeps this process from working.
+    """
     clock, follow = SystemClock(), followed(broker, log)
     named = set(map(AgentName, settings.agents))
     agents = [each.name for each in worker.catalog if not named or each.name in named]
@@ -52,7 +59,9 @@ def present_queue(
             started_at=clock.now(),
             interval_seconds=settings.heartbeat_seconds,
         ),
-        hands=TasksInHand(settings.lease_seconds, monotonic, strict=settings.lease_strict),
+        hands=TasksInHand(
+            settings.lease_seconds, monotonic, strict=settings.lease_strict, culprit=culprit
+        ),
         fleet=follow.fleet,
         heartbeats=log.heartbeats(),
         clock=clock,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.adapters.local.clock import SystemClock
+from app.adapters.local.loop_watch import watching_loop
 from app.adapters.local.worker_identity import claim_worker_identity
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
@@ -184,11 +185,13 @@ async def worker(
         log = observed.log(plain_log, broker)
         delays = plain_log.delay_queue(identity.id, cancellations.unwanted)
         cancellations.tell = delays.hurry
+        watch = stack.enter_context(watching_loop(meter.note_blocked if meter else _nobody_counts))
         present = present_queue(
             settings.worker,
             broker,
             plain_log,
             Worker(identity.id, catalog, runtimes, _others(catalog, runtimes)),
+            watch.culprit,
         )
         yield WorkerParts(
             id=identity.id,
@@ -216,6 +219,10 @@ async def worker(
             release=ReleaseDelayed(plain_log, letters, SystemClock()),
             ping=plain_log.ping,
         )
+
+
+def _nobody_counts(agent: str, seconds: float) -> None:
+    """Without a port for metrics."""
 
 
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:
