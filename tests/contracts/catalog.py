@@ -47,22 +47,22 @@ class CatalogSourceContract:
         with pytest.raises(UnknownAgent, match="writer"):
             source.load().require(AgentName("nobody"))
 
-    def test_an_input_that_fits_is_accepted(self, source: CatalogSource) -> None:
+    async def test_an_input_that_fits_is_accepted(self, source: CatalogSource) -> None:
         writer = source.load().require(AgentName("writer"))
-        writer.accept(TaskRequest(agent=writer.name, input={"title": "Bikes"}))
+        await writer.accept(TaskRequest(agent=writer.name, input={"title": "Bikes"}))
 
-    def test_a_misfit_is_refused_with_its_json_pointer(self, source: CatalogSource) -> None:
+    async def test_a_misfit_is_refused_with_its_json_pointer(self, source: CatalogSource) -> None:
         writer = source.load().require(AgentName("writer"))
         with pytest.raises(InvalidInput) as refused:
-            writer.accept(
+            await writer.accept(
                 TaskRequest(agent=writer.name, input={"title": "Bikes", "a/b": [1, "two"]})
             )
         assert [violation.pointer for violation in refused.value.violations] == ["/a~1b/1"]
 
-    def test_a_huge_value_is_never_echoed(self, source: CatalogSource) -> None:
+    async def test_a_huge_value_is_never_echoed(self, source: CatalogSource) -> None:
         writer = source.load().require(AgentName("writer"))
         with pytest.raises(InvalidInput) as refused:
-            writer.accept(TaskRequest(agent=writer.name, input={"title": "x" * 100_000}))
+            await writer.accept(TaskRequest(agent=writer.name, input={"title": "x" * 100_000}))
         assert len(refused.value.message) < 300
 
     def test_loading_twice_gives_the_same_agents(self, source: CatalogSource) -> None:

@@ -11,9 +11,11 @@ import app.adapters.crewai.kickoff  # noqa: F401  # seconds, for which no test h
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
 from app.adapters.limits.chat_models import LimitedChatModels, ProviderLimits
+from app.adapters.local.catalog import compile_schema
 from app.adapters.local.clock import SystemClock
 from app.adapters.local.servers.redis import RedisServer
 from app.adapters.local.servers.server import ServerUnavailable, free_port
+from app.adapters.memory.catalog import accept_everything
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.delays import MemoryDelays
 from app.adapters.memory.event_log import MemoryEventLog
@@ -83,11 +85,11 @@ class Worker:
     def __post_init__(self) -> None:
         clock = SystemClock()
         limited = LimitedChatModels(self.models, self.limits, MemoryRateLimiter(clock))
-        crews = CrewAIRuntime(limited, MODEL, {})
+        crews = CrewAIRuntime(limited, MODEL, {}, compile_schema)
         self.log, self.letters = MemoryEventLog(), MemoryDeadLetters()
         self.handle = RunTaskHandler(
             worker_id=WorkerId("worker-1"),
-            catalog=AgentCatalog([Agent(self.spec, lambda _: ())]),
+            catalog=AgentCatalog([Agent(self.spec, accept_everything({}))]),
             runtimes={crews.name: crews},
             log=self.log,
             dead_letters=self.letters,

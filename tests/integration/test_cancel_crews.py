@@ -9,6 +9,8 @@ from pydantic import JsonValue
 
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
+from app.adapters.memory.catalog import accept_everything
 from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.dead_letters import MemoryDeadLetters
 from app.adapters.memory.delays import MemoryDelays
@@ -77,11 +79,11 @@ async def test_a_crew_is_canceled_within_two_seconds(
     tool, log, clock = LookUp(), MemoryEventLog(), MemoryClock(T0)
     tool.hangs = where == "in a tool"
     model_server.script(CallTools.one("look_up", what="bikes"), Hang())
-    runtime = CrewAIRuntime(chat_models, "openai:gpt-4.1-mini", {tool.name: tool})
+    runtime = CrewAIRuntime(chat_models, "openai:gpt-4.1-mini", {tool.name: tool}, compile_schema)
     writer = agent("crewai", **WRITER)
     handler = RunTaskHandler(
         worker_id=WORKER,
-        catalog=AgentCatalog([Agent(writer, lambda _: ())]),
+        catalog=AgentCatalog([Agent(writer, accept_everything({}))]),
         runtimes={runtime.name: runtime},
         log=log,
         dead_letters=MemoryDeadLetters(),

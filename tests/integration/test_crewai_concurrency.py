@@ -9,6 +9,7 @@ import pytest
 
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.ids import TaskId
 from tests.contracts.agent_runtime import agent, task
 from tests.integration.own_time import time_to_stop
@@ -32,7 +33,13 @@ def no_crew_is_left() -> bool:
 
 @pytest.fixture
 async def runtime(chat_models: LangChainChatModels) -> CrewAIRuntime:
-    ready = CrewAIRuntime(chat_models, MODEL, {"count_words": CountWords()}, max_crews=AT_ONCE)
+    ready = CrewAIRuntime(
+        chat_models,
+        MODEL,
+        {"count_words": CountWords()},
+        max_crews=AT_ONCE,
+        compile_schema=compile_schema,
+    )
     await ready.warm_up()
     return ready
 
@@ -74,7 +81,7 @@ async def test_many_crews_at_once_finish_and_their_events_do_not_mix(
 async def test_no_more_crews_than_allowed_run_at_once(
     chat_models: LangChainChatModels, model_server: ModelServer
 ) -> None:
-    runtime = CrewAIRuntime(chat_models, MODEL, {}, max_crews=2)
+    runtime = CrewAIRuntime(chat_models, MODEL, {}, compile_schema, max_crews=2)
     model_server.script(Text("done", after=0.1))
     runs = (runtime.run(agent("crewai"), task(), RecordingContext()) for _ in range(6))
     async with asyncio.timeout(30):
@@ -100,7 +107,7 @@ async def test_cancelling_closes_the_models_connection_and_leaves_no_thread(
 async def test_a_run_that_waits_for_its_turn_can_be_canceled(
     chat_models: LangChainChatModels, model_server: ModelServer
 ) -> None:
-    runtime = CrewAIRuntime(chat_models, MODEL, {}, max_crews=1)
+    runtime = CrewAIRuntime(chat_models, MODEL, {}, compile_schema, max_crews=1)
     model_server.script(Hang())
     first = asyncio.create_task(runtime.run(agent("crewai"), task(), RecordingContext()))
     await model_server.until_asked(within=60)

@@ -5,6 +5,7 @@ from pydantic import JsonValue
 
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import RunFailed
 from app.ports.run_identity import RunIdentity, as_run, current_run
@@ -29,7 +30,7 @@ def context() -> RecordingContext:
 
 @pytest.fixture
 def runtime(chat_models: LangChainChatModels) -> CrewAIRuntime:
-    return CrewAIRuntime(chat_models, MODEL, {})
+    return CrewAIRuntime(chat_models, MODEL, {}, compile_schema)
 
 
 @pytest.mark.parametrize("name", ["plain", "Project"])

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.errors import InvalidAgent, RunFailed
 from app.ports.agent_runtime import RunContext
 from app.ports.tools import Tool, ToolFailed
@@ -65,7 +66,7 @@ def context() -> RecordingContext:
 
 @pytest.fixture
 def runtime(chat_models: LangChainChatModels) -> CrewAIRuntime:
-    return CrewAIRuntime(chat_models, MODEL, {})
+    return CrewAIRuntime(chat_models, MODEL, {}, compile_schema)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,9 @@ async def test_a_models_failure_has_its_code_and_is_asked_for_once(
 async def test_a_context_too_long_fails_with_tools_too_and_spares_the_process(
     chat_models: LangChainChatModels, model_server: ModelServer, context: RecordingContext
 ) -> None:
-    runtime = CrewAIRuntime(chat_models, MODEL, {"broken": BrokenTool(ValueError())})
+    runtime = CrewAIRuntime(
+        chat_models, MODEL, {"broken": BrokenTool(ValueError())}, compile_schema
+    )
     model_server.script(context_overflow())
     with pytest.raises(RunFailed) as failed:
         await runtime.run(agent("crewai", **BROKEN), task(), context)
@@ -134,13 +137,15 @@ async def test_no_answer_in_time_is_unreachable(
     models = LangChainChatModels(timeout=0.5, base_urls={"openai": model_server.openai_url})
     model_server.script(Hang())
     with pytest.raises(RunFailed) as failed:
-        await CrewAIRuntime(models, MODEL, {}).run(agent("crewai"), task(), context)
+        await CrewAIRuntime(models, MODEL, {}, compile_schema).run(agent("crewai"), task(), context)
     assert failed.value.failure_code == "model-unreachable"
     assert failed.value.failure_retryable
 
 
 async def test_a_model_without_a_key_is_unauthorized(context: RecordingContext) -> None:
-    runtime = CrewAIRuntime(LangChainChatModels(environ={}), MODEL, {})
+    runtime = CrewAIRuntime(
+        LangChainChatModels(environ={}), MODEL, {}, compile_schema=compile_schema
+    )
     with pytest.raises(RunFailed, match="OPENAI_API_KEY") as failed:
         await runtime.run(agent("crewai"), task(), context)
     assert failed.value.failure_code == "model-unauthorized"
@@ -178,7 +183,7 @@ async def test_a_tool_that_fails_ends_the_run(
     error: Exception,
     retryable: bool,
 ) -> None:
-    runtime = CrewAIRuntime(chat_models, MODEL, {"broken": BrokenTool(error)})
+    runtime = CrewAIRuntime(chat_models, MODEL, {"broken": BrokenTool(error)}, compile_schema)
     model_server.script(CallTools.one("broken"), Text("Never mind."))
     with pytest.raises(RunFailed, match=str(error)) as failed:
         await runtime.run(agent("crewai", **BROKEN), task(), context)
@@ -224,19 +229,24 @@ def test_an_unknown_tool_is_refused_at_start(runtime: CrewAIRuntime) -> None:
 
 def test_an_agent_without_any_model_is_refused_at_start(chat_models: LangChainChatModels) -> None:
     with pytest.raises(InvalidAgent, match="CREWLINE_WORKER__MODEL"):
-        CrewAIRuntime(chat_models, None, {}).check(agent("crewai"))
+        CrewAIRuntime(chat_models, None, {}, compile_schema).check(agent("crewai"))
 
 
 def test_a_model_without_a_provider_is_refused_at_start(chat_models: LangChainChatModels) -> None:
     with pytest.raises(InvalidAgent, match="write provider:name"):
-        CrewAIRuntime(chat_models, "gpt-4.1-mini", {}).check(agent("crewai"))
+        CrewAIRuntime(chat_models, "gpt-4.1-mini", {}, compile_schema).check(agent("crewai"))
 
 
 def test_a_missing_key_is_told_in_one_line() -> None:
-    runtime = CrewAIRuntime(LangChainChatModels(environ={}), "openai:gpt-4o-mini", {})
+    runtime = CrewAIRuntime(
+        LangChainChatModels(environ={}), "openai:gpt-4o-mini", {}, compile_schema=compile_schema
+    )
     assert runtime.missing_key(agent("crewai")) == (
         "tester needs OPENAI_API_KEY for openai:gpt-4o-mini; "
         "set it, or choose another model with CREWLINE_WORKER__MODEL"
     )
     own = LangChainChatModels(environ={"OPENAI_API_KEY": "x"})
-    assert CrewAIRuntime(own, "openai:gpt-4o-mini", {}).missing_key(agent("crewai")) is None
+    assert (
+        CrewAIRuntime(own, "openai:gpt-4o-mini", {}, compile_schema).missing_key(agent("crewai"))
+        is None
+    )

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.agents import AgentSpec
 from app.ports.agent_runtime import RunContext
 from app.ports.tools import Tool, ToolRefused
@@ -93,13 +94,13 @@ def tool() -> CountWords:
 
 @pytest.fixture
 def runtime(chat_models: LangChainChatModels, tool: CountWords) -> CrewAIRuntime:
-    return CrewAIRuntime(chat_models, MODEL, {tool.name: tool})
+    return CrewAIRuntime(chat_models, MODEL, {tool.name: tool}, compile_schema)
 
 
 class TestCrewAIRuntime(AgentRuntimeContract):
     @pytest.fixture
     def runtime(self, chat_models: LangChainChatModels) -> CrewAIRuntime:
-        return CrewAIRuntime(chat_models, MODEL, {})
+        return CrewAIRuntime(chat_models, MODEL, {}, compile_schema)
 
     @pytest.fixture
     def working(self) -> AgentSpec:
@@ -266,7 +267,7 @@ async def test_an_answer_that_does_not_fit_is_mended_once(
     model_server.script(Text('{"words": "three"}'), Text('{"words": 3}'))
     spec = agent("crewai").model_copy(update={"output_schema": _schema()})
     assert (await runtime.run(spec, task(), context)).output == {"words": 3}
-    assert "at .words: 'three' is not of type 'integer'" in model_server.seen[1].texts[-1]
+    assert "at /words: must be integer, not string" in model_server.seen[1].texts[-1]
     assert _tree(context)[-2:] == ["step mend the answer", "  model gpt-4.1-mini"]
     assert context.unpaired() == []
 

@@ -37,10 +37,11 @@ WARM = """
 import asyncio, signal
 signals = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 before = [signal.getsignal(each) for each in signals]
+from app.adapters.local.catalog import compile_schema
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
 assert "crewai" not in sys.modules, "the runtime is known without CrewAI"
-asyncio.run(CrewAIRuntime(LangChainChatModels(), None, {}).warm_up())
+asyncio.run(CrewAIRuntime(LangChainChatModels(), None, {}, compile_schema).warm_up())
 assert "crewai" in sys.modules
 assert before == [signal.getsignal(each) for each in signals]
 print("warm")

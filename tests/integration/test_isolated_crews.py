@@ -9,6 +9,7 @@ from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.isolation.children import Children
 from app.adapters.isolation.runtime import IsolatedRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import RunFailed
 from app.ports.agent_runtime import AgentRuntime
@@ -24,7 +25,7 @@ MODEL = "openai:gpt-4.1-mini"
 
 
 def crews(models: ChatModels) -> AgentRuntime:
-    return CrewAIRuntime(models, MODEL, {})
+    return CrewAIRuntime(models, MODEL, {}, compile_schema)
 
 
 def apart(**section: str) -> AgentSpec:

@@ -9,6 +9,7 @@ import pytest
 
 from app.adapters.crewai.runtime import CrewAIRuntime
 from app.adapters.langchain.chat_models import LangChainChatModels
+from app.adapters.local.catalog import compile_schema
 from app.adapters.local.clock import SystemClock
 from app.adapters.memory.catalog import MemoryCatalog
 from app.adapters.memory.dead_letters import MemoryDeadLetters
@@ -41,7 +42,7 @@ def handle(log: MemoryEventLog, chat_models: LangChainChatModels) -> RunTaskHand
     return RunTaskHandler(
         worker_id=WORKER,
         catalog=MemoryCatalog([agent(CREWAI).model_copy(update={"retry": policy})]).load(),
-        runtimes={CREWAI: CrewAIRuntime(chat_models, "openai:gpt-4.1-mini", {})},
+        runtimes={CREWAI: CrewAIRuntime(chat_models, "openai:gpt-4.1-mini", {}, compile_schema)},
         log=log,
         dead_letters=MemoryDeadLetters(),
         delays=log.delays(),

@@ -50,7 +50,7 @@ class Scripted(AgentRuntime):
         return await self.work(task, context)
 
 
-def no_blank_input(value: JsonValue) -> tuple[Violation, ...]:
+async def no_blank_input(value: JsonValue) -> tuple[Violation, ...]:
     return () if value else (Violation("", "must not be blank"),)
 
 

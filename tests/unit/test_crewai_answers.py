@@ -4,6 +4,7 @@ import pytest
 
 from app.adapters.crewai.answers import DoesNotFit, mending, read, wish
 from app.adapters.crewai.braces import bare, shielded
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.agents import Schema
 
 WORDS: Schema = {
@@ -24,8 +25,8 @@ WORDS: Schema = {
         '```json\n{"name": "package"}\n```\nand\n```json\n{"words": 3}\n```',
     ],
 )
-def test_the_value_is_found_wherever_a_model_put_it(said: str) -> None:
-    assert read(said, WORDS) == {"words": 3}
+async def test_the_value_is_found_wherever_a_model_put_it(said: str) -> None:
+    assert await read(said, compile_schema(WORDS)) == {"words": 3}
 
 
 @pytest.mark.parametrize(
@@ -34,13 +35,13 @@ def test_the_value_is_found_wherever_a_model_put_it(said: str) -> None:
         ("three", "it is not JSON"),
         ("", "it is not JSON"),
         ('{"words": 3', "it is not JSON"),
-        ('{"words": "three"}', "at .words: 'three' is not of type 'integer'"),
-        ("{}", "at the top: 'words' is a required property"),
+        ('{"words": "three"}', "at /words: must be integer, not string"),
+        ("{}", "at the top: needs the field 'words'"),
     ],
 )
-def test_what_does_not_fit_is_told_where(said: str, told: str) -> None:
+async def test_what_does_not_fit_is_told_where(said: str, told: str) -> None:
     with pytest.raises(DoesNotFit) as wrong:
-        read(said, WORDS)
+        await read(said, compile_schema(WORDS))
     assert str(wrong.value) == told
 
 

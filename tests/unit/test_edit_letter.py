@@ -13,6 +13,7 @@ from tests.contracts.dead_letters import NOT_TEXT, letter
 @pytest.mark.parametrize(
     "was", [b"no json", NOT_TEXT, b"[" * 100_000, b'{"n": ' + b"9" * 10_000 + b"}", b"7", None]
 )
-def test_a_value_may_take_the_place_of_anything(was: bytes | None) -> None:
+async def test_a_value_may_take_the_place_of_anything(was: bytes | None) -> None:
     lying = letter(origin=replace(letter().origin, value=was), agent=ANALYST)
-    assert edited_command(lying, {"input": "x"}, AgentCatalog([])).input == "x"
+    edited = await edited_command(lying, {"input": "x"}, AgentCatalog([]))
+    assert edited.input == "x"

@@ -150,7 +150,7 @@ def test_a_text_without_a_need_becomes_questions_and_nothing_else() -> None:
 async def test_the_output_fits_its_schema_and_comes_with_a_report(text: str) -> None:
     spec = FileCatalog().load().require(AgentName("business-analyst")).spec
     result = await run(text)
-    assert compile_schema(spec.output_schema)(result.output) == ()
+    assert await compile_schema(spec.output_schema)(result.output) == ()
     (report,) = result.artifacts
     assert (report.name, report.media_type) == ("business-analyst.md", "text/markdown")
     assert "\n\n\n\n" not in report.content

@@ -48,7 +48,7 @@ BUILT = [
 async def build(need: str) -> Result:
     spec = FileCatalog().load().require(AgentName("developer")).spec
     result = await RulesRuntime().run(spec, task(need), RecordingContext())
-    assert compile_schema(spec.output_schema)(result.output) == ()
+    assert await compile_schema(spec.output_schema)(result.output) == ()
     return result
 
 

@@ -63,7 +63,7 @@ def test_without_figures_nothing_is_sized_and_the_figure_is_asked_for() -> None:
 async def test_the_output_fits_its_schema_and_the_diagram_is_mermaid(text: str) -> None:
     spec = FileCatalog().load().require(AgentName("solution-architect")).spec
     result = await RulesRuntime().run(spec, task(text), RecordingContext())
-    assert compile_schema(spec.output_schema)(result.output) == ()
+    assert await compile_schema(spec.output_schema)(result.output) == ()
     report = result.artifacts[0]
     assert report.name == "solution-architect.md"
     assert report.media_type == "text/markdown"

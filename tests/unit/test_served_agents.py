@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.adapters.crewai.runtime import CrewAIRuntime
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.errors import InvalidAgent
 from app.entrypoints.bootstrap.agents import catalog_of, runtimes_of, sound_agents
 from app.entrypoints.bootstrap.limits import Limits, open_limits
@@ -116,7 +117,7 @@ def test_the_sound_agents_can_be_had_without_the_broken_ones(
     ],
 )
 def test_a_crew_whose_module_is_not_there_is_refused_at_start(factory: str, why: str) -> None:
-    runtime = CrewAIRuntime(ScriptedModels(), "openai:gpt", {})
+    runtime = CrewAIRuntime(ScriptedModels(), "openai:gpt", {}, compile_schema)
     with pytest.raises(InvalidAgent) as refused:
         runtime.check(agent("crewai", factory=factory))
     assert refused.value.message.startswith(f"tester: runtimes.crewai.factory: {factory!r}: ")

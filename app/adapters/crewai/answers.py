@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from jsonschema import Draft202012Validator
 from pydantic import JsonValue
 
-from app.domain.model.agents import Schema
+from app.domain.model.agents import Check, Schema
 
-_FENCED = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
+_FENCE = "```"
+_OPENING = re.compile(r"(?:json)?[ \t]{0,20}\r?\n")
 _MOST_TOLD = 5
 
 
@@ -25,14 +25,16 @@ def wish(schema: Schema) -> str:
     )
 
 
-def read(text: str, schema: Schema) -> JsonValue:
+async def read(text: str, check: Check) -> JsonValue:
     """The first value in the text that fits; raise `DoesNotFit` about the first there is."""
     wrong: list[str] = []
     for value in _values(text):
-        violations = _violations(value, schema)
+        violations = await check(value)
         if not violations:
             return value
-        wrong = wrong or violations
+        wrong = wrong or [
+            f"at {each.pointer or 'the top'}: {each.detail}" for each in violations[:_MOST_TOLD]
+        ]
     raise DoesNotFit("; ".join(wrong) or "it is not JSON")
 
 
@@ -49,23 +51,27 @@ def _values(text: str) -> Iterator[JsonValue]:
     starts = [position for position in (text.find("{"), text.find("[")) if position >= 0]
     candidates: Sequence[str] = [
         text,
-        *_FENCED.findall(text),
+        *_fenced(text),
         *[text[at:] for at in sorted(starts)],
     ]
     for candidate in candidates:
         try:
             value, end = json.JSONDecoder().raw_decode(candidate.strip())
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter where it is nested too deep
             continue
         if candidate is not text or not candidate.strip()[end:]:
             yield value
 
 
-def _violations(value: JsonValue, schema: Schema) -> list[str]:
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(value), key=lambda each: each.json_path
-    )
-    return [
-        f"at {each.json_path.removeprefix('$') or 'the top'}: {each.message[:200]}"
-        for each in errors[:_MOST_TOLD]
-    ]
+def _fenced(text: str) -> Iterator[str]:
+    """The blocks between fences, in one pass whatever the text is."""
+    at = text.find(_FENCE)
+    while at >= 0:
+        at += len(_FENCE)
+        if opening := _OPENING.match(text, at):
+            end = text.find(_FENCE, opening.end())
+            if end < 0:
+                return
+            yield text[opening.end() : end]
+            at = end + len(_FENCE)
+        at = text.find(_FENCE, at)

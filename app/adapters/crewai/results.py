@@ -1,12 +1,13 @@
 """Makes a task's result of what its crew put out, and has it mended once where it does not fit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from app.adapters.crewai.answers import DoesNotFit, mending, read
 from app.adapters.crewai.outcome import CrewOutcome
-from app.domain.model.agents import AgentSpec
+from app.domain.model.agents import AgentSpec, Check, Schema
 from app.domain.model.errors import PlatformError, RunFailed
 from app.domain.model.events import Artifact, Result
 from app.ports.agent_runtime import RunContext
@@ -19,6 +20,7 @@ class ResultMaker:
 
     models: ChatModels
     model: Model | None
+    compile_schema: Callable[[Schema], Check]
 
     async def result(self, spec: AgentSpec, outcome: CrewOutcome, context: RunContext) -> Result:
         """The output as text, or as data where the agent has an output schema.
@@ -40,13 +42,14 @@ class ResultMaker:
         )
 
     async def _data(self, spec: AgentSpec, outcome: CrewOutcome, context: RunContext) -> JsonValue:
+        check = self.compile_schema(spec.output_schema)
         try:
-            return read(outcome.text, spec.output_schema)
+            return await read(outcome.text, check)
         except DoesNotFit as wrong:
             request = mending(outcome.text, spec.output_schema, str(wrong))
         mended = await self._mended(request, context) if self.model else outcome.text
         try:
-            return read(mended, spec.output_schema)
+            return await read(mended, check)
         except DoesNotFit as still:
             why = f"{spec.name}'s answer does not fit its output schema: {still}"
             raise RunFailed("output-invalid", why, retryable=False) from still

@@ -4,10 +4,8 @@ CrewAI itself takes seconds to import, so nothing here imports it until a crew i
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-
-from jsonschema import Draft202012Validator, SchemaError
 
 from app.adapters.crewai.answers import wish
 from app.adapters.crewai.outcome import CrewOutcome
@@ -15,7 +13,7 @@ from app.adapters.crewai.results import ResultMaker
 from app.adapters.crewai.section import NAME, CrewSection, section_of
 from app.adapters.crewai.surroundings import writable_home
 from app.adapters.crewai.templates import render
-from app.domain.model.agents import AgentSpec
+from app.domain.model.agents import AgentSpec, Check, Schema
 from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.events import Result
@@ -34,13 +32,17 @@ class CrewAIRuntime(AgentRuntime):
         chat_models: ChatModels,
         default_model: Model | None,
         tools: Mapping[str, Tool],
+        compile_schema: Callable[[Schema], Check],
+        *,
         max_crews: int = 16,
         tool_timeout: float = 60,
     ) -> None:
+        """`compile_schema` makes what an answer is held against."""
         self._models = chat_models
         self._default_model = default_model
         self._tools = tools
         self._tool_timeout = tool_timeout
+        self._compile_schema = compile_schema
         self._crews = asyncio.Semaphore(max_crews)
 
     @property
@@ -57,8 +59,8 @@ class CrewAIRuntime(AgentRuntime):
             _require_module(spec, section.factory)
         self._check_model(spec, section)
         try:
-            Draft202012Validator.check_schema(spec.output_schema)
-        except SchemaError as error:
+            self._compile_schema(spec.output_schema)
+        except InvalidAgent as error:
             raise InvalidAgent(f"{spec.name}: output_schema: {error.message}") from error
 
     def _check_model(self, spec: AgentSpec, section: CrewSection) -> None:
@@ -108,7 +110,8 @@ class CrewAIRuntime(AgentRuntime):
                 outcome = await self._kick_off(
                     spec, section, task, context, models=models, model=model
                 )
-                return await ResultMaker(models, model).result(spec, outcome, context)
+                making = ResultMaker(models, model, self._compile_schema)
+                return await making.result(spec, outcome, context)
             except (ModelFailed, BudgetExceeded) as failure:
                 from app.adapters.crewai.failures import run_failed  # noqa: PLC0415
 

@@ -1,6 +1,7 @@
 """Agents as YAML files: the shipped ones, then those in a person's own folders."""
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,9 +17,10 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from app.adapters.local import schema_checks
 from app.adapters.local.yaml_text import read_yaml
 from app.domain.model.agents import Agent, AgentCatalog, AgentSpec, Check, Schema, clashes
-from app.domain.model.errors import InvalidAgent, Violation
+from app.domain.model.errors import InvalidAgent, Unavailable, Violation
 from app.domain.model.ids import AgentName
 from app.ports.catalog import CatalogSource
 
@@ -56,20 +58,24 @@ def compile_schema(schema: Schema) -> Check:
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path))
         raise InvalidAgent(f"{where}: {_short(error.message)}".removeprefix(": ")) from error
-    registry = _closed_registry(schema)
-    validator = Draft202012Validator(schema, registry=registry)
+    schema = schema_checks.prepared(schema)
+    validator = schema_checks.Validator(schema, registry=_closed_registry(schema))
 
-    def check(value: JsonValue) -> tuple[Violation, ...]:
-        found: list[Violation] = []
+    def violations(value: JsonValue) -> tuple[Violation, ...]:
+        errors = itertools.islice(validator.iter_errors(value), _MOST_VIOLATIONS)
+        return tuple(Violation(_pointer(error), _detail(error)) for error in errors)
+
+    async def check(value: JsonValue) -> tuple[Violation, ...]:
         try:
-            for error in validator.iter_errors(value):
-                found.append(Violation(_pointer(error), _detail(error)))
-                if len(found) == _MOST_VIOLATIONS:
-                    break
+            return await schema_checks.bounded(lambda: violations(value))
+        except schema_checks.TakesTooLong:
+            seconds = f"{schema_checks.LONGEST:g} s"
+            return (Violation("", f"takes over {seconds} to check against the agent's schema"),)
+        except Unavailable:
+            raise
         except Exception as error:  # noqa: BLE001  # of numbers beyond a float's, of deep nesting
             kind = type(error).__name__
-            found.append(Violation("", f"cannot be checked against the schema ({kind})"))
-        return tuple(found)
+            return (Violation("", f"cannot be checked against the schema ({kind})"),)
 
     return check
 

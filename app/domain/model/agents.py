@@ -1,8 +1,8 @@
 """What an agent is, and the catalog that finds one or refuses."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
@@ -20,7 +20,7 @@ from app.domain.model.numbers import A_NUMBER
 from app.domain.model.retries import RetryPolicy
 
 Schema = dict[str, JsonValue]
-Check = Callable[[JsonValue], tuple[Violation, ...]]
+Check = Callable[[JsonValue], Coroutine[Any, Any, tuple[Violation, ...]]]
 """Says where a value does not fit its schema; nothing when it fits."""
 
 
@@ -68,14 +68,14 @@ class Agent:
     def name(self) -> AgentName:
         return self.spec.name
 
-    def accept(self, body: TaskRequest | SubmitTask) -> None:
+    async def accept(self, body: TaskRequest | SubmitTask) -> None:
         """Return if a task fits this agent, else raise `InvalidInput` or `UnknownRuntime`."""
         if body.runtime is not None and body.runtime not in self.spec.runtimes:
             known = ", ".join(self.spec.runtimes)
             raise UnknownRuntime(f"{self.name} has no runtime {body.runtime!r}; it has: {known}")
         if body.budget is not None and (unknown := body.budget.unknown):
             raise InvalidInput(f"budget: {no_limit(unknown[0])}")
-        if violations := self.check_input(body.input):
+        if violations := await self.check_input(body.input):
             first = violations[0]
             where = f"input{first.pointer}" if first.pointer else "input"
             raise InvalidInput(f"{where}: {first.detail}", violations)

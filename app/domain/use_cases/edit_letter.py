@@ -15,7 +15,7 @@ from app.domain.model.ids import TaskId, derived_task_id
 Value = Mapping[str, JsonValue]
 
 
-def edited_command(letter: DeadLetter, value: Value, catalog: AgentCatalog) -> SubmitTask:
+async def edited_command(letter: DeadLetter, value: Value, catalog: AgentCatalog) -> SubmitTask:
     """The command a value amounts to; what it leaves out is as in the message it replaces.
 
     It stays the same task for the same agent. Raise `InvalidInput`, whose violations point into
@@ -43,7 +43,7 @@ def edited_command(letter: DeadLetter, value: Value, catalog: AgentCatalog) -> S
     except UnknownAgent:
         return command  # whoever reads the topic it goes to may know the agent
     try:
-        agent.accept(command)
+        await agent.accept(command)
     except InvalidInput as error:
         found = [Violation(f"/input{each.pointer}", each.detail) for each in error.violations]
         raise _invalid(found) from error

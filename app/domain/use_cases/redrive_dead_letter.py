@@ -74,7 +74,7 @@ class RedriveDeadLetter:
             self._refuse(letter)
             if value is None and letter.origin.value is None:
                 raise ValueOmitted("its value was too large to be kept: redrive it with a value")
-            edited = None if value is None else edited_command(letter, value, self.catalog)
+            edited = None if value is None else await edited_command(letter, value, self.catalog)
             task_id = edited.id if edited else letter.task_id
             task = await self._ended(letter)
             told = await self._last_words(task, letter) if task else ()

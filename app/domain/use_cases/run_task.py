@@ -214,7 +214,7 @@ class RunTaskHandler:
     ) -> float | None:
         try:
             agent = self.catalog.require(command.agent)
-            agent.accept(command)
+            await agent.accept(command)
             runtime = self.runtimes[agent.runtime_for(command.runtime, self.runtimes)]
         except (UnknownAgent, UnknownRuntime, InvalidInput) as refusal:
             await self._refusing.refuse(delivery, run, refusal)

@@ -54,7 +54,7 @@ class SubmitTaskHandler:
         `traceparent` is the trace the task becomes part of. `announce` is told the id of a new
         task right before it is published, so that nothing of it is missed.
         """
-        self.catalog.require(request.agent).accept(request)
+        await self.catalog.require(request.agent).accept(request)
         task_id = request.id
         if task_id is None and idempotency_key is not None:
             task_id = derived_task_id("idempotency-key", idempotency_key)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from app.adapters.local.catalog import FileCatalog
+from app.adapters.local.catalog import FileCatalog, compile_schema
 from app.domain.model.agents import Agent, AgentCatalog
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.ids import AgentName, RuntimeName
@@ -150,6 +150,7 @@ def _crewai(settings: Settings, served: Sequence[Agent], limits: Limits) -> Agen
         worker.model,
         tools={tool.name: tool for tool in tools},
         max_crews=min(worker.slots, 32),
+        compile_schema=compile_schema,
     )
     for agent in served:
         if CREWAI in agent.spec.runtimes and (missing := crews.missing_key(agent.spec)):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from app.adapters.local.catalog import compile_schema
 from app.domain.model.agents import Agent, AgentSpec
 from app.domain.model.ids import RuntimeName
 from app.entrypoints.settings import LoggingSettings, Settings
@@ -53,7 +54,8 @@ def crews_in_a_child(log: LoggingSettings, model: Model | None, models: ChatMode
 
     _log_as(log)
     tools = [TextFacts()]
-    return CrewAIRuntime(models, model, tools={tool.name: tool for tool in tools}, max_crews=1)
+    named = {tool.name: tool for tool in tools}
+    return CrewAIRuntime(models, model, named, compile_schema, max_crews=1)
 
 
 def _log_as(log: LoggingSettings) -> None:
