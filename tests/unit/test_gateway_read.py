@@ -211,3 +211,53 @@ async def test_a_wish_that_is_none_is_refused(
     answer = await client.get(f"/v1/tasks?{query}")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
     assert {each["parameter"] for each in answer.json()["errors"]} == {parameter}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["ffffffff-ffff", "e677d21f-dc00", "e677d21f-dbff", "00000000-0000", "ffffffff-0000"],
+)
+async def test_an_id_of_any_year_is_an_id(
+    gateway: Gateway, client: httpx.AsyncClient, moment: str
+) -> None:
+    """A UUIDv7 has room for the years up to 10889; e677d21fdbff is the last moment of 9999."""
+    asked = f"{moment}-7fff-bfff-fffffffffffe"
+    for answer in (
+        await client.get(f"/v1/tasks/{asked}"),
+        await client.get(f"/v1/tasks/{asked}", headers={"Prefer": "wait=0"}),
+        await client.get(f"/v1/tasks/{asked}/events"),
+        await client.post(f"/v1/tasks/{asked}/cancel"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown-task")
+    body = {"agent": "business-analyst", "input": "x", "id": asked}
+    assert (await client.post("/v1/tasks", json=body)).status_code == 202
+    await gateway.happen(started(asked), completed(asked))
+    assert (await client.get(f"/v1/tasks/{asked}")).json()["state"] == "completed"
+    assert (await client.get(f"/v1/tasks/{asked}/events")).status_code == 200
+    assert (await client.post(f"/v1/tasks/{asked}/cancel")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "moment", ["9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"]
+)
+async def test_the_ends_of_time_can_be_asked_for(
+    gateway: Gateway, client: httpx.AsyncClient, moment: str
+) -> None:
+    body = {"agent": "business-analyst", "input": "x", "expires_at": moment, "not_before": moment}
+    answer = await client.post("/v1/tasks", json=body)
+    assert answer.status_code == 202
+    assert (await client.get(answer.headers["location"])).status_code == 200
+    for name in ("since", "until"):
+        assert (await client.get(f"/v1/dead-letters?{name}={moment}")).status_code == 200
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+async def test_times_beyond_the_ends_of_time_are_refused(
+    client: httpx.AsyncClient, moment: str
+) -> None:
+    for name in ("expires_at", "not_before"):
+        body = {"agent": "business-analyst", "input": "x", name: moment}
+        answer = await client.post("/v1/tasks", json=body)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{name}")
+    answer = await client.get("/v1/dead-letters", params={"since": moment})
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "since")

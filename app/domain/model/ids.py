@@ -70,8 +70,14 @@ def as_task_id(text: str) -> TaskId | None:
 
 
 def minted_at(task_id: TaskId) -> datetime | None:
-    """When a UUIDv7 was made; None for every other version, which carries no time."""
+    """When a UUIDv7 was made; None for what carries no time: other versions, and years over 9999.
+
+    Whoever chooses an id may write any 48 bits where the time belongs, up to the year 10889.
+    """
     value = uuid.UUID(task_id)
     if value.version != 7:
         return None
-    return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
+    try:
+        return datetime.fromtimestamp((value.int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):  # which of them depends on the system's clock
+        return None
