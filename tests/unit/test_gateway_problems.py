@@ -1,6 +1,7 @@
 """Every failure is a problem document, and says what would be right."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 
 import httpx
@@ -323,3 +324,42 @@ class AwayStore(MemoryStatusStore):
 class FaultyStore(MemoryStatusStore):
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
         raise KeyError("secret")
+
+
+@pytest.mark.parametrize(
+    ("body", "first"),
+    [
+        ({f"u{number}": 1 for number in range(46_000)}, "/u0"),
+        ({"input": "x", "budget": {f"u{number}": 1 for number in range(46_000)}}, "/budget/u0"),
+        ({"input": "x", "labels": {f"u {number}": "v" for number in range(46_000)}}, "/labels"),
+    ],
+)
+async def test_of_many_mistakes_twenty_are_told_and_how_many_there_are(
+    client: httpx.AsyncClient, body: dict[str, object], first: str
+) -> None:
+    answer = await client.post("/v1/tasks", json={"agent": "business-analyst", **body})
+    said = problem(answer, 422, "invalid")
+    errors = answer.json()["errors"]
+    assert len(errors) <= 20
+    assert errors[0]["pointer"].startswith(first)
+    assert len(answer.content) < 10_000
+    (more,) = re.findall(r"\(and (\d+) more\)", said)
+    assert 45_990 <= int(more) <= 46_010
+
+
+async def test_a_long_name_is_quoted_in_part(client: httpx.AsyncClient) -> None:
+    body = {"agent": "business-analyst", "input": "x", "y" * 500_000: 1}
+    answer = await client.post("/v1/tasks", json=body)
+    problem(answer, 422, "invalid")
+    assert answer.json()["errors"][0]["pointer"] == f"/{'y' * 199}…"
+    assert len(answer.content) < 2_000
+
+
+@pytest.mark.parametrize("inner", ["[],", "1,", '"x",', "{},", "null,"])
+async def test_a_body_of_too_many_values_is_too_large(
+    client: httpx.AsyncClient, inner: str
+) -> None:
+    few, many = (START + f'{{"x":[{inner * number}1]}}}}'.encode() for number in (99_000, 101_000))
+    assert (await client.post("/v1/tasks", content=few, headers=JSON)).status_code == 202
+    answer = await client.post("/v1/tasks", content=many, headers=JSON)
+    assert "more than 100000 values" in problem(answer, 413, "payload-too-large")

@@ -111,7 +111,7 @@ class AgentCatalog:
         if agent := self._agents.get(name):
             return agent
         known = ", ".join(self._agents) or "none"
-        raise UnknownAgent(f"no agent is called {name!r}; there are: {known}")
+        raise UnknownAgent(f"no agent is called {name[:100]!r}; there are: {known}")
 
     def without(self, names: Container[AgentName]) -> "AgentCatalog":
         """The catalog less these agents."""

@@ -19,12 +19,14 @@ from app.domain.model.numbers import A_NUMBER
 from app.domain.model.priorities import Priority
 
 CancelReason = Annotated[str, StringConstraints(max_length=1_000)]
+MOST_LABELS = 32
+"""Labels one task may have."""
 Labels = Annotated[
     dict[
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")],
         Annotated[str, StringConstraints(max_length=256)],
     ],
-    Field(max_length=32),
+    Field(max_length=MOST_LABELS),
 ]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
 """`provider:name`, as LangChain's `init_chat_model` reads it."""

@@ -2,12 +2,11 @@
 
 import asyncio
 from contextlib import suppress
-from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.entrypoints.gateway.problems import Problem
+from app.entrypoints.gateway.problems import too_large
 
 _DISCARD_SECONDS = 10.0
 """How long we go on reading what nobody wants, so that the sender sees our answer and no reset."""
@@ -58,9 +57,7 @@ class _CountedBody:
             if self._seen <= self._max_bytes:
                 return message
             self.exceeded = True
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        detail = f"the body is larger than {self._max_bytes} bytes, the most that is read"
-        raise Problem(status, "payload-too-large", detail)
+        raise too_large(f"the body is larger than {self._max_bytes} bytes, the most that is read")
 
     async def discard(self) -> None:
         """Read the rest and forget it."""

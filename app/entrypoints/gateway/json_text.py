@@ -2,19 +2,23 @@
 
 import json
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from app.entrypoints.gateway.problems import Problem, malformed
+from app.entrypoints.gateway.problems import Problem, malformed, too_large
 
 DEEPEST = 64
+MOST_VALUES = 100_000
+"""Values in a body, whatever they stand in: each costs far more than the bytes it is written in."""
 
 
-def check_json(body: bytes) -> bytes:
-    """The JSON text of a body, without a byte order mark; raise a 400 `Problem` for what is none.
+def read_json(body: bytes) -> tuple[bytes, Any]:
+    """A body's JSON, without a byte order mark, and its value; raise a 400 `Problem` for no JSON.
 
     Refused as well: a name twice in one object, NaN and infinities, numbers no float can hold, and
-    more levels than other readers of the topics take.
+    more levels than other readers of the topics take; with a 413 more values than can be checked
+    while others wait.
     """
     body = body.removeprefix(BOM_UTF8)
     if not body.strip():
@@ -30,19 +34,24 @@ def check_json(body: bytes) -> bytes:
         raise _too_deep() from None
     except ValueError as error:
         raise malformed(f"the body is not JSON we take: {error}") from None
-    if _deeper(value, DEEPEST):
-        raise _too_deep()
-    return body
+    _refuse_sprawling(value)
+    return body, value
 
 
-def _deeper(value: Any, levels: int) -> bool:
-    """Whether arrays and objects stand in each other beyond so many levels."""
-    layer = [value]
-    for _ in range(levels):
+def _refuse_sprawling(value: Any) -> None:
+    """Raise for arrays and objects that stand in each other too deep, or hold too many values."""
+    layer, count = [value], 1
+    for _ in range(DEEPEST):
         layer = [inner for each in layer for inner in _inside(each)]
+        count += len(layer)
+        if count > MOST_VALUES:
+            raise too_large(
+                f"the body holds more than {MOST_VALUES} values, the most that are read"
+            )
         if not layer:
-            return False
-    return any(isinstance(each, dict | list) for each in layer)
+            return
+    if any(isinstance(each, dict | list) for each in layer):
+        raise _too_deep()
 
 
 def _inside(value: Any) -> Iterable[Any]:
@@ -58,8 +67,8 @@ def _too_deep() -> Problem:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        twice = next(name for name, number in times.items() if number > 1)
         raise ValueError(f"the name {twice[:100]!r} stands twice in one object")
     return found
 

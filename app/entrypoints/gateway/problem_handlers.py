@@ -42,7 +42,8 @@ def _problem(app: FastAPI, scope: Scope, refusal: _Refusal) -> Problem:
         case PlatformError():
             return of_platform_error(refusal)
         case RequestValidationError():
-            return invalid(in_query(refusal.errors(), _query_fields(scope)))
+            found = refusal.errors()
+            return invalid(in_query(found, _query_fields(scope)), len(found))
         case HTTPException():
             return _of_http(app, scope, refusal)
         case _:

@@ -23,7 +23,10 @@ from app.domain.model.redaction import mask_secrets
 from app.domain.use_cases.admit_task import BacklogFull
 
 MEDIA_TYPE = "application/problem+json"
+MOST_VIOLATIONS = 20
+"""How many places that do not fit are told of; of the others it is said how many there are."""
 _LONGEST_PATH = 2_000
+_LONGEST_PLACE, _LONGEST_DETAIL = 200, 1_000
 
 
 class Violation(BaseModel):
@@ -139,13 +142,32 @@ def malformed(detail: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, "malformed", detail)
 
 
-def invalid(errors: Sequence[Violation]) -> Problem:
-    """A request that can be read and does not fit."""
-    first = errors[0]
+def too_large(detail: str) -> Problem:
+    """A body of more than is read."""
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload-too-large", detail)
+
+
+def invalid(errors: Sequence[Violation], number: int | None = None) -> Problem:
+    """A request that can be read and does not fit; `number` is of all there are, told or not."""
+    told = [_clipped(each) for each in errors[:MOST_VIOLATIONS]]
+    number = max(len(errors), number or 0)
+    first = told[0]
     place = first.pointer or first.parameter or first.header
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    more = f" (and {number - 1} more)" if number > 1 else ""
     detail = f"{place}: {first.detail}{more}" if place else f"{first.detail}{more}"
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, errors=told)
+
+
+def _clipped(violation: Violation) -> Violation:
+    """The same, said shortly: a name may be as long as a request."""
+    longest = {"pointer": _LONGEST_PLACE, "parameter": _LONGEST_PLACE, "detail": _LONGEST_DETAIL}
+    told = {name: getattr(violation, name) for name in longest}
+    cut = {
+        name: f"{said[: longest[name]]}…"
+        for name, said in told.items()
+        if said is not None and len(said) > longest[name]
+    }
+    return violation.model_copy(update=cut) if cut else violation
 
 
 def retry_after(error: PlatformError) -> str:

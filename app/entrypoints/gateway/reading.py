@@ -1,10 +1,12 @@
 """From a request to the task it asks for."""
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,7 +15,7 @@ from starlette.requests import Request
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import CancelRequest, TaskRequest
 from app.domain.model.ids import AgentName
-from app.entrypoints.gateway.json_text import check_json
+from app.entrypoints.gateway.json_text import read_json
 from app.entrypoints.gateway.negotiation import JSON
 from app.entrypoints.gateway.problems import Problem, Violation, invalid, malformed
 from app.entrypoints.gateway.violations import in_body
@@ -22,6 +24,10 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 IDEMPOTENCY_KEY = r"^[!-~]([ -~]{0,253}[!-~])?$"
 """1 to 255 printable ASCII characters."""
+_MOST_MEMBERS = 100
+"""Members of an object that has fields of ours: none has as many."""
+_FREE = frozenset({"input", "parameters", "value"})
+"""Fields whose objects may have any members."""
 _READ_SECONDS = 30.0
 """How long a client may take to send a body."""
 
@@ -29,7 +35,7 @@ _READ_SECONDS = 30.0
 async def read_task_request(request: Request, catalog: AgentCatalog) -> TaskRequest:
     """The task a body asks for; raise a `Problem` saying what is wrong with it."""
     _require_json(request)
-    body = check_json(await _body(request))
+    body, left_out = _thinned(*read_json(await _body(request)), TaskRequest)
     try:
         return TaskRequest.model_validate_json(body)
     except ValidationError as error:
@@ -37,7 +43,7 @@ async def read_task_request(request: Request, catalog: AgentCatalog) -> TaskRequ
     for each in errors:
         if each["loc"] == ("agent",) and isinstance(each["input"], str):
             catalog.require(AgentName(each["input"]))  # no agent has such a name; it says which are
-    raise invalid(in_body(errors, TaskRequest.model_fields))
+    raise invalid(in_body(errors, TaskRequest.model_fields), len(errors) + left_out)
 
 
 async def read_cancel_request(request: Request) -> CancelRequest:
@@ -51,11 +57,12 @@ async def read_optional(request: Request, kind: type[Asked]) -> Asked:
     if not body.strip():
         return kind()
     _require_json(request)
+    body, left_out = _thinned(*read_json(body), kind)
     try:
-        return kind.model_validate_json(check_json(body))
+        return kind.model_validate_json(body)
     except ValidationError as error:
         errors = _errors(error)
-    raise invalid(in_body(errors, kind.model_fields))
+    raise invalid(in_body(errors, kind.model_fields), len(errors) + left_out)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -81,6 +88,30 @@ async def _body(request: Request) -> bytes:
         headers = {"Connection": "close"}
         status = HTTPStatus.REQUEST_TIMEOUT
         raise Problem(status, "request-timeout", detail, retryable=True, headers=headers) from None
+
+
+def _thinned(body: bytes, value: Any, kind: type[BaseModel]) -> tuple[bytes, int]:
+    """A body with far fewer wrong members, where an object has more than fit, and how many fewer.
+
+    To find each of them wrong takes far longer than to read it, and few are told of.
+    """
+    if not isinstance(value, dict):
+        return body, 0
+    known = [name for name in kind.model_fields if name in value]
+    crowded = {
+        name: dict(islice(inner.items(), _MOST_MEMBERS))
+        for name, inner in value.items()
+        if name not in _FREE and isinstance(inner, dict) and len(inner) > _MOST_MEMBERS
+    }
+    left_out = sum(len(value[name]) - len(inner) for name, inner in crowded.items())
+    if len(value) > _MOST_MEMBERS:
+        names = dict.fromkeys([*known, *islice(value, _MOST_MEMBERS)])
+        left_out += len(value) - len(names)
+    elif crowded:
+        names = dict.fromkeys(value)
+    else:
+        return body, 0
+    return json.dumps({name: crowded.get(name, value[name]) for name in names}).encode(), left_out
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:

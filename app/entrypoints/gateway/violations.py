@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from app.domain.model.budgets import StrictBudget
-from app.entrypoints.gateway.problems import Violation
+from app.entrypoints.gateway.problems import MOST_VIOLATIONS, Violation
 
 _OF_KIND = {
     "missing": "is missing",
@@ -16,6 +16,8 @@ _OF_KIND = {
 }
 _NAME = "must be 1 to 63 lower-case letters, digits and _ or -, beginning with a letter"
 _KNOWN_INSIDE = {"budget": tuple(StrictBudget.model_fields)}
+_LONGEST_NAME = 100
+"""Characters of an unknown name that is compared with those known."""
 IN_WORDS = {
     "agent": _NAME,
     "runtime": _NAME,
@@ -30,9 +32,14 @@ IN_WORDS = {
 
 
 def in_body(errors: Iterable[Mapping[str, Any]], known: Iterable[str]) -> list[Violation]:
-    """Violations of a body whose top level may hold the `known` fields; one for each place."""
+    """Violations of a body whose top level may hold the `known` fields; one for each place.
+
+    No more than are told of: to say what was meant costs much more than to find it wrong.
+    """
     found: dict[str, Violation] = {}
     for error in _misspelt_first(errors):
+        if len(found) == MOST_VIOLATIONS:
+            break
         place = tuple(str(part) for part in error["loc"] if part != "[key]")
         if place and place[0] == "input":  # the rest names the members of a union, not the body
             place = place[:1]
@@ -46,6 +53,8 @@ def in_query(errors: Iterable[Mapping[str, Any]], known: Iterable[str]) -> list[
     """Violations of the query's parameters; one for each."""
     found: dict[str, Violation] = {}
     for error in _misspelt_first(errors):
+        if len(found) == MOST_VIOLATIONS:
+            break
         place = tuple(str(part) for part in error["loc"][1:])
         name = place[0] if place else ""
         detail = _detail(error, place, known)
@@ -75,7 +84,7 @@ def unknown(name: str, known: list[str]) -> str:
     """What to say of a name that is none of those known."""
     if not known:
         return "is not known; there are none here"
-    near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    near = get_close_matches(name[:_LONGEST_NAME].lower(), known, n=1, cutoff=0.6)
     if near:
         return f"is not known; did you mean {near[0]!r}?"
     return f"is not known; there are: {', '.join(known)}"

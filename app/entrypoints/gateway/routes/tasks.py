@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.domain.model.commands import MOST_LABELS
 from app.domain.model.errors import InvalidInput, UnknownTask
 from app.domain.model.ids import AgentNameField, ContextIdField, TaskId, as_task_id
 from app.domain.model.lifecycle import TaskState
@@ -45,7 +46,9 @@ class TaskQuery(BaseModel):
     agent: AgentNameField | None = None
     context_id: ContextIdField | None = None
     label: list[Annotated[str, StringConstraints(pattern=r"^[^:]+:.*$")]] = Field(
-        default=[], description="`key:value`; may be repeated, and then all must fit."
+        default=[],
+        max_length=MOST_LABELS,
+        description="`key:value`; may be repeated, and then all must fit.",
     )
     created_after: WrittenTime | None = Field(None, description="Handed in later than this.")
     created_before: WrittenTime | None = Field(None, description="Handed in earlier than this.")
