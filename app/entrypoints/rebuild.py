@@ -22,16 +22,46 @@ _LOOK_EVERY = 0.2
 _REFUSED = 4
 
 
-def run(settings: Settings, *, check: bool, as_json: bool) -> int:
-    """Rebuild, or with `check` build aside and compare; 4 when the two differ."""
+def run(settings: Settings, *, check: bool, yes: bool, as_json: bool) -> int:
+    """Rebuild, or with `check` build aside and compare; 4 when the two differ.
+
+    Where the log has lost what the views were made from, somebody must agree, or have said `yes`.
+    """
     broker = broker_of(settings)
     if check:
         different = asyncio.run(_compare(settings, broker))
         _say(as_json, different=different, equal=different == 0)
         return _REFUSED if different else 0
+    if not yes and (losses := asyncio.run(_losses(settings, broker))):
+        _agree(losses)
     messages = asyncio.run(_rebuild(settings, broker))
     _say(as_json, messages=messages)
     return 0
+
+
+async def _losses(settings: Settings, broker: Broker) -> str | None:
+    """What a rebuild would forget, in a sentence; None where the log still has everything."""
+    async with open_store(settings, up_to_date=True) as store:
+        stored = await store.views.offsets()
+    if not any(stored.values()):
+        return None
+    feed = broker.feed(None)
+    starts, ends = await feed.starts(), await feed.ends()
+    if any(read > ends.get(shard, 0) for shard, read in stored.items()):
+        return "the views have read further than the log goes: it is a new log, or another one"
+    gone = sum(min(start, stored.get(shard, 0)) for shard, start in starts.items())
+    if gone:
+        return f"the log has deleted {gone:,} of the messages that the views were made from"
+    return None
+
+
+def _agree(losses: str) -> None:
+    """Return if a person agrees; raise `Rejected` if not, or where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise Rejected(f"{losses}; what only they told would be lost: --yes rebuilds all the same")
+    typer.echo(f"Attention: {losses}. What only they told would be lost.", err=True)
+    if not typer.confirm("Rebuild all the same?", err=True):
+        raise Rejected("nothing was changed")
 
 
 async def _rebuild(settings: Settings, broker: Broker) -> int:

@@ -85,6 +85,10 @@ class EventFeed(Protocol):
     async def ends(self) -> Offsets:
         """Where each shard of the whole log ends now."""
 
+    @abstractmethod
+    async def starts(self) -> Offsets:
+        """The oldest offset each shard of the whole log still keeps; what was before is deleted."""
+
 
 class StoredOffsets(Protocol):
     @abstractmethod

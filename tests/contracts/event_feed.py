@@ -158,4 +158,6 @@ class EventFeedContract:
         )
 
     async def test_an_empty_log_ends_where_it_begins(self, open_feed: OpenFeed) -> None:
-        assert not any((await open_feed(None).ends()).values())
+        feed = open_feed(None)
+        assert not any((await feed.ends()).values())
+        assert await feed.starts() == await feed.ends()

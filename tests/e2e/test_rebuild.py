@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy import text
 
 from app.adapters.sql.dump import dump
@@ -218,3 +219,26 @@ async def test_projectors_side_by_side_make_the_same_views(fleet: Fleet, user: O
     await load(user, 60)
     await all_ended(fleet, total + 180)
     assert fleet.run("rebuild", "--check").returncode == 0
+
+
+async def test_what_the_log_has_deleted_is_forgotten_only_where_somebody_says_so(
+    fleet: Fleet, user: Outside
+) -> None:
+    """The last one here: from now on the log lacks what the views were made from."""
+    before = sum((await states(fleet)).values())
+    admin = AIOKafkaAdminClient(bootstrap_servers=fleet.kafka)
+    await admin.start()
+    try:
+        deleted = {
+            TopicPartition(f"{fleet.prefix}.commands.sleeper", number): RecordsToDelete(2)
+            for number in range(3)
+        }
+        await admin.delete_records(deleted)
+    finally:
+        await admin.close()
+    refused = fleet.run("rebuild")
+    assert refused.returncode == 4
+    assert "the log has deleted" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert sum((await states(fleet)).values()) == before
+    assert fleet.run("rebuild", "--yes").returncode == 0

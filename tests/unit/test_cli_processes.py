@@ -93,7 +93,7 @@ def test_dev_refuses_a_broker_it_cannot_mean(stage: Stage) -> None:
         (["projector"], "projector", {}),
         (["topics", "plan", "--json"], "topics", {"apply": False, "as_json": True}),
         (["topics", "apply"], "topics", {"apply": True, "as_json": False}),
-        (["rebuild", "--check"], "rebuild", {"check": True, "as_json": False}),
+        (["rebuild", "--check"], "rebuild", {"check": True, "yes": False, "as_json": False}),
         (["doctor", "--json"], "doctor", {"as_json": True}),
     ],
 )

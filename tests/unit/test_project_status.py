@@ -78,6 +78,9 @@ class ReplayedFeed(EventFeed):
         self.rewinds += 1
         self._position = dict(await self._stored.offsets())
 
+    async def starts(self) -> Offsets:
+        return dict.fromkeys(LOG, 0)
+
     async def ends(self) -> Offsets:
         return {shard: len(messages) for shard, messages in LOG.items()}
 

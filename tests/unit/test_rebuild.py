@@ -1,11 +1,13 @@
 """A rebuild clears nothing it cannot make anew, and ends when it cannot see how far it is."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from app.adapters.memory.event_feed import MemoryEventFeed
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.errors import Rejected
 from app.entrypoints import rebuild
@@ -66,6 +68,36 @@ async def test_without_the_log_nothing_is_cleared(
 
 async def test_an_empty_log_makes_empty_views(settings: Settings) -> None:
     assert await rebuild._rebuild(settings, MemoryBroker()) == 0
+
+
+class ShortenedFeed(MemoryEventFeed):
+    """The feed of a log whose retention has deleted the first records."""
+
+    async def starts(self) -> Offsets:
+        return {shard: min(end, 1) for shard, end in (await self.ends()).items()}
+
+
+class ShortenedBroker(MemoryBroker):
+    def feed(self, group: str | None, member: str | None = None) -> EventFeed:
+        return ShortenedFeed(self.memory)
+
+
+async def test_what_a_rebuild_would_forget_is_known_before(
+    settings: Settings, store: Store
+) -> None:
+    whole, shortened = MemoryBroker(), ShortenedBroker()
+    for broker in (whole, shortened):
+        await broker.memory.publish(submitted())
+    assert await rebuild._losses(settings, whole) is None
+    deleted = await rebuild._losses(settings, shortened)
+    assert deleted == "the log has deleted 1 of the messages that the views were made from"
+    assert "another one" in str(await rebuild._losses(settings, MemoryBroker()))
+
+
+def test_nothing_is_forgotten_where_nobody_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    with pytest.raises(Rejected, match="--yes"):
+        rebuild._agree("the log has deleted 1 message")
 
 
 async def replayed(settings: Settings, store: Store, views: ViewStore) -> int:

@@ -89,16 +89,27 @@ class KafkaEventFeed(EventFeed):
         self._rewound = True
 
     async def ends(self) -> Offsets:
+        async with self._asking("the ends of the log cannot be read now") as consumer:
+            ends = await ends_of(consumer, consumer.assignment(), self._connection)
+            return {Shard(*partition): end for partition, end in ends.items()}
+
+    async def starts(self) -> Offsets:
+        async with self._asking("the start of the log cannot be read now") as consumer:
+            starts = await consumer.beginning_offsets(list(consumer.assignment()))
+            return {Shard(*partition): start for partition, start in starts.items()}
+
+    @asynccontextmanager
+    async def _asking(self, unavailable: str) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer of the whole log that has not read anything."""
         consumer = AIOKafkaConsumer(**self._connection.consumer_settings())
         consumer.subscribe(pattern=self._topics.feed_pattern)
         try:
             await consumer.start()
-            ends = await ends_of(consumer, consumer.assignment(), self._connection)
+            yield consumer
         except (KafkaError, OSError, TimeoutError) as error:
-            raise LogUnavailable("the ends of the log cannot be read now") from error
+            raise LogUnavailable(unavailable) from error
         finally:
             await consumer.stop()
-        return {Shard(*partition): end for partition, end in ends.items()}
 
     # --- reading
 

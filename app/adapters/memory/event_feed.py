@@ -39,6 +39,9 @@ class MemoryEventFeed(EventFeed):
     async def ends(self) -> Offsets:
         return self._log.ends()
 
+    async def starts(self) -> Offsets:
+        return dict.fromkeys(self._log.ends(), 0)
+
     def _behind(self) -> bool:
         return any(end > self._position.get(shard, 0) for shard, end in self._log.ends().items())
 

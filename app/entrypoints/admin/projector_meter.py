@@ -87,6 +87,9 @@ class _MeteredFeed(EventFeed):
     async def ends(self) -> Offsets:
         return await self._inner.ends()
 
+    async def starts(self) -> Offsets:
+        return await self._inner.starts()
+
 
 class _Asked(StoredOffsets):
     def __init__(self, inner: StoredOffsets, meter: ProjectorMeter) -> None:

@@ -146,10 +146,13 @@ def rebuild(
     check: Annotated[
         bool, typer.Option("--check", help="Only compare the views with the log.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before something is lost.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the views anew from the log; what the log no longer holds is lost from them."""
-    _run("rebuild", {}, check=check, as_json=as_json)
+    _run("rebuild", {}, check=check, yes=yes, as_json=as_json)
 
 
 def doctor(*, catalog: Catalog = None, model: Model = None, as_json: AsJson = False) -> None:
