@@ -77,16 +77,17 @@ class RecordingContext(RunContext):
         activity: ActivityId,
         *,
         error: str | None = None,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
         cached_tokens: int = 0,
         finish_reason: str | None = None,
+        counted: bool = True,
     ) -> None:
         ended = self.activities[activity]
         ended.times_ended += 1
         ended.error = error
-        ended.input_tokens = input_tokens
-        ended.output_tokens = output_tokens
+        ended.input_tokens = input_tokens or 0
+        ended.output_tokens = output_tokens or 0
         ended.cached_tokens = cached_tokens
         ended.finish_reason = finish_reason
 

@@ -16,6 +16,7 @@ from app.entrypoints.bootstrap.agents import (
     CREWAI,
     agents_of,
     crewai_installed,
+    key_faults,
     loaded_agents,
     missing_keys,
     runtimes_of,
@@ -68,7 +69,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     if all(finding.ok for finding in findings if finding.what in _ASKED_BEFORE):
         findings.append(await _worker(settings, catalog))
     present = [name for name, is_set in provider_variables(os.environ).items() if is_set]
-    findings.append(Finding("keys", ok=True, detail=f"set: {', '.join(present) or 'none'}"))
+    findings.append(_keys(present))
     return findings
 
 
@@ -148,6 +149,14 @@ async def _worker(settings: Settings, catalog: AgentCatalog) -> Finding:
     return Finding("worker", ok=True, detail=f"can run agents by {', '.join(runtimes)}")
 
 
+def _keys(present: list[str]) -> Finding:
+    """Those of the model providers; one that is set may still be one that cannot work."""
+    if faults := key_faults():
+        advice = "mend it where it is set: no provider takes it as it stands"
+        return Finding("keys", ok=False, detail="; ".join(faults), advice=advice)
+    return Finding("keys", ok=True, detail=f"set: {', '.join(present) or 'none'}")
+
+
 def _model(settings: Settings) -> Iterator[Finding]:
     model, runtimes = settings.worker.model, settings.worker.runtimes
     if CREWAI not in runtimes:
@@ -165,5 +174,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
     elif missing := missing_keys(model):
         detail = f"{model} needs {', '.join(missing)}"
         yield Finding("model", ok=False, detail=detail, advice=f"set {missing[0]}")
+    elif faults := key_faults(model):
+        detail = f"{model}: {'; '.join(faults)}"
+        yield Finding("model", ok=False, detail=detail, advice="set it anew")
     else:
         yield Finding("model", ok=True, detail=f"{model}, its key is set")

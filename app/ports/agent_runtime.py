@@ -140,14 +140,17 @@ class RunContext(Protocol):
         activity: ActivityId,
         *,
         error: str | None = None,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
         cached_tokens: int = 0,
         finish_reason: str | None = None,
+        counted: bool = True,
     ) -> None:
         """It is over, well or with an error; a model call says what it took.
 
-        The cached tokens are among the input tokens.
+        The cached tokens are among the input tokens. Tokens that are not given are not known, and
+        those with `counted=False` are an estimate: the call then has no cost, and a budget is
+        charged what the call was expected to take.
         """
 
     def within_budget(self, models: ChatModels) -> ChatModels:

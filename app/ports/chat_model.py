@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from pydantic import JsonValue
@@ -17,6 +17,8 @@ OnText = Callable[[str], None]
 
 _BYTES_A_TOKEN = 4
 _TOKENS_A_MESSAGE = 4
+MOST_TOKENS = 10_000_000
+"""Of one request or one answer: no model reads or writes more, so that a greater count is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,7 @@ class ChatRequest:
         said = [part for each in self.messages for part in (each.text, *map(repr, each.tool_calls))]
         offered = [f"{tool.name}{tool.description}{tool.arguments}" for tool in self.tools]
         schema = [str(self.answer_schema)] if self.answer_schema else []
-        size = sum(len(text.encode()) for text in (*said, *offered, *schema))
-        return -(-size // _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(self.messages)
+        return _about_tokens(*said, *offered, *schema) + _TOKENS_A_MESSAGE * len(self.messages)
 
     def about_tokens(self, answer_tokens: int) -> int:
         """The same with the answer, which has `answer_tokens` where no `max_tokens` caps it."""
@@ -92,12 +93,50 @@ class ChatAnswer:
     """How many of the input tokens the provider had in its cache."""
     finish_reason: str | None = None
     id: str | None = None
+    counted: bool = True
+    """False where the tokens are our estimate: the provider counted none, or none that can be."""
+
+    @property
+    def about_output_tokens(self) -> int:
+        """An estimate from its length."""
+        return _about_tokens(self.text, *map(repr, self.tool_calls))
+
+    def checked(self, request: ChatRequest) -> "ChatAnswer":
+        """The same answer; with tokens estimated where those counted cannot be true."""
+        if self.counted and are_counts(self.input_tokens, self.output_tokens, self.cached_tokens):
+            return self
+        return replace(
+            self,
+            input_tokens=request.about_input_tokens,
+            output_tokens=self.about_output_tokens,
+            cached_tokens=0,
+            counted=False,
+        )
+
+
+def are_counts(input_tokens: object, output_tokens: object, cached_tokens: object = 0) -> bool:
+    """Whether an answered call can have taken so many tokens.
+
+    A provider that counts nothing often says 0, which no request has.
+    """
+    given = (input_tokens, output_tokens, cached_tokens)
+    counts = [each for each in given if isinstance(each, int) and not isinstance(each, bool)]
+    if len(counts) < len(given):
+        return False
+    asked, answered, cached = counts
+    return 0 < asked <= MOST_TOKENS and 0 <= answered <= MOST_TOKENS and 0 <= cached <= asked
+
+
+def _about_tokens(*texts: str) -> int:
+    return -(-sum(len(text.encode(errors="replace")) for text in texts) // _BYTES_A_TOKEN)
 
 
 class ModelFailed(PlatformError):
     """A model gave no answer; the subclass says why, `status` the HTTP status if there was one."""
 
     code = "model-failed"
+    answer: ChatAnswer | None = None
+    """What it said all the same, where that is of no use but costs what an answer does."""
 
     def __init__(
         self,
@@ -106,13 +145,21 @@ class ModelFailed(PlatformError):
         status: int | None = None,
         retry_after: float | None = None,
         asked: bool = True,
+        answered: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.asked = asked
         """False where we kept the call back: the provider has not heard of it."""
+        self.answered = answered
+        """Whether the provider had begun to answer, which it may charge for."""
         self.retry_after = retry_after
         """Seconds the provider asked us to wait, where it did."""
+
+    @property
+    def took(self) -> ChatAnswer | None:
+        """What the call took: nothing before an answer began, and None where it is not known."""
+        return self.answer or (None if self.answered else ChatAnswer(""))
 
 
 class UnknownModel(ModelFailed):
@@ -160,17 +207,38 @@ class ModelUnreachable(ModelFailed):
     retryable = True
 
 
-class EmptyAnswer(ModelFailed):
+class SpoiltAnswer(ModelFailed):
+    """The model was asked and answered, but what it said is of no use as an answer."""
+
+    def __init__(self, message: str, answer: ChatAnswer | None = None) -> None:
+        super().__init__(message, answered=True)
+        if answer is not None:
+            self.answer = answer
+
+
+class EmptyAnswer(SpoiltAnswer):
     """The model answered nothing at all."""
 
     code = "model-empty-answer"
     retryable = True
 
 
-class UnreadableAnswer(ModelFailed):
+class UnreadableAnswer(SpoiltAnswer):
     """The model's answer was not the data that was asked for."""
 
     code = "output-invalid"
+
+
+class AnswerCut(SpoiltAnswer):
+    """The answer is not whole: it reached the length that model, provider or request allow."""
+
+    code = "model-answer-cut"
+
+
+class ModelDeclined(SpoiltAnswer):
+    """The model, or a filter of its provider's, declined to answer; the message has its words."""
+
+    code = "model-declined"
 
 
 class ChatModels(Protocol):
@@ -193,3 +261,7 @@ class ChatModels(Protocol):
     @abstractmethod
     def missing_keys(self, model: Model) -> tuple[str, ...]:
         """The environment variables without which the model cannot be asked."""
+
+    def key_faults(self, model: Model) -> tuple[str, ...]:  # noqa: ARG002
+        """What is wrong with those that are set, each as a sentence without the key itself."""
+        return ()

@@ -46,15 +46,16 @@ class Ledger(Protocol):
     async def reserve(self, reservation: Reservation) -> None:
         """Book it on all its accounts; the same id again books nothing more.
 
-        Raise `BudgetExceeded` where one of them cannot afford it, or `LedgerUnavailable`; then it
-        is booked on none.
+        Raise `BudgetExceeded` where one of them cannot afford it, or no call can cost that, or
+        `LedgerUnavailable`; then it is booked on none.
         """
 
     @abstractmethod
     async def settle(self, reservation: Reservation, spent: Spend) -> None:
         """Book what the call did cost instead, once.
 
-        Never raises for a ledger that is away: the reservation then stays booked as it is.
+        Never raises for a ledger that is away, or for what no call can cost, such as less than
+        nothing: the reservation then stays booked as it is.
         """
 
     @abstractmethod

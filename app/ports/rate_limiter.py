@@ -6,6 +6,9 @@ from typing import Protocol
 
 from app.domain.model.errors import Unavailable
 
+MOST_UNITS = 20_000_000
+"""Of one turn: as many tokens as a request and its answer may have."""
+
 
 class RateLimiterUnavailable(Unavailable):
     """How fast the others are cannot be known now."""
@@ -49,5 +52,11 @@ class RateLimiter(Protocol):
     async def correct(self, rate: Rate, units: int) -> None:
         """Add units to a turn that was taken for too few; negative ones where it were too many.
 
-        Never raises for a limiter that is away.
+        Never raises for a limiter that is away. What is no number of units, or more than a turn may
+        have, is left out.
         """
+
+    @staticmethod
+    def possible(units: int) -> bool:
+        """Whether a turn can have been wrong by so much."""
+        return type(units) is int and abs(units) <= MOST_UNITS

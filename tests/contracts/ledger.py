@@ -90,6 +90,39 @@ class LedgerContract:
         await ledger.settle(call("a", account("one"), tokens=5), Spend(2, 1, 0))
         assert await ledger.spent(["one"]) == [Spend()]
 
+    @pytest.mark.parametrize(
+        "absurd",
+        [
+            Spend(-5, 1, 0),
+            Spend(5, -1, 0),
+            Spend(5, 1, -7),
+            Spend(10**30, 1, 0),
+            Spend(0, 1, 10**19),
+            Spend(float("nan"), 1, 0),  # type: ignore[arg-type]
+            Spend(2.5, 1, 0),  # type: ignore[arg-type]
+            Spend("7", 1, 0),  # type: ignore[arg-type]
+        ],
+        ids=repr,
+    )
+    async def test_what_no_call_can_cost_is_never_booked(
+        self, ledger: Ledger, absurd: Spend
+    ) -> None:
+        reserved = call("a", account("one"), tokens=5, nano_usd=3)
+        await ledger.reserve(reserved)
+        await ledger.settle(reserved, absurd)
+        assert await ledger.spent(["one"]) == [Spend(5, 1, 3)], "as it was estimated"
+        await ledger.settle(reserved, Spend(2, 1, 0))
+        assert await ledger.spent(["one"]) == [Spend(5, 1, 3)], "it is settled"
+        with pytest.raises(BudgetExceeded, match="no model call"):
+            await ledger.reserve(Reservation("b", (account("one"),), absurd))
+        assert await ledger.spent(["one"]) == [Spend(5, 1, 3)]
+
+    async def test_a_budget_may_be_as_large_as_one_can_be(self, ledger: Ledger) -> None:
+        where = account("one", Budget(tokens=10**15, model_calls=10**15, cost_usd=10**9))
+        await ledger.reserve(call("a", where, tokens=10**15, nano_usd=10**15))
+        with pytest.raises(BudgetExceeded):
+            await ledger.reserve(call("b", where, tokens=1))
+
     async def test_calls_made_at_once_do_not_overspend_together(self, ledger: Ledger) -> None:
         where = account("one", Budget(tokens=100))
         outcomes = await asyncio.gather(

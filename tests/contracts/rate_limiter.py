@@ -63,6 +63,14 @@ class RateLimiterContract:
         await limiter.correct(SLOW, -100)
         assert [await limiter.take(SLOW, 1, LONG) for _ in range(2)] == [0, about(10)]
 
+    @pytest.mark.parametrize("units", [10**12, -(10**12), float("nan"), 10**400, "6"], ids=str)
+    async def test_a_count_that_cannot_be_true_corrects_nothing(
+        self, limiter: RateLimiter, units: int
+    ) -> None:
+        await limiter.take(SLOW, 6, LONG)
+        await limiter.correct(SLOW, units)
+        assert await limiter.take(SLOW, 1, LONG) == about(60)
+
     async def test_turns_taken_at_once_are_all_different(self, limiter: RateLimiter) -> None:
         waits = await asyncio.gather(*(limiter.take(SLOW, 1, LONG) for _ in range(20)))
         assert sorted(waits) == [about(10 * number) for number in range(20)]

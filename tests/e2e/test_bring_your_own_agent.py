@@ -75,6 +75,25 @@ def test_the_doctor_finds_nothing_wrong(fleet: Fleet) -> None:
     assert "greeter" in said.stdout
 
 
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("sk-te\nst", "OPENAI_API_KEY has a space or a line break in it"),
+        ('"sk-test"', "OPENAI_API_KEY has quotes around it"),
+        ("sk-...", "OPENAI_API_KEY is still the example"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_a_key(fleet: Fleet, key: str, why: str) -> None:
+    fleet.environment["OPENAI_API_KEY"] = key
+    try:
+        said = fleet.run("doctor")
+    finally:
+        del fleet.environment["OPENAI_API_KEY"]
+    assert said.returncode == 4
+    assert f"FAIL  keys: {why}" in said.stdout
+    assert key not in said.stdout
+
+
 def test_the_doctor_blames_a_broken_file_and_not_the_broker(fleet: Fleet) -> None:
     fleet.environment["CREWLINE_CATALOG__FOLDERS"] = str(BROKEN)
     try:

@@ -144,6 +144,59 @@ async def test_a_model_without_a_price_costs_null(
     assert ended.usage.model_calls == 5
 
 
+async def test_a_provider_that_counts_nothing_is_charged_as_estimated(
+    worker: Worker, model_server: ModelServer
+) -> None:
+    model_server.script(Text("Word.", usage=None))
+    whole = await worker.run(command())
+    assert isinstance(whole, TaskCompleted)
+    assert whole.usage.cost_usd is None, "it is not known, which is not nothing"
+    assert whole.usage.input_tokens > 0
+    calls = [event for event in worker.events if isinstance(event, TraceModelCall)]
+    assert [(call.counted, call.cost_usd) for call in calls] == [(False, None)] * 5
+    ended = worker.failed(await worker.run(command("t-2", tokens=700)))
+    assert ended.reason == Reason.BUDGET_EXCEEDED
+    assert len(model_server.seen) < 10, "five of the first task, and fewer of the second"
+    [booked] = await worker.ledger.spent([f"task:{ended.task_id}:0"])
+    assert 100 < booked.tokens <= 700
+    assert booked.nano_usd
+
+
+@pytest.mark.parametrize("count", [-1_000, 10**30, 0, "many"], ids=repr)
+async def test_counts_that_cannot_be_true_undo_no_budget(
+    worker: Worker, model_server: ModelServer, count: object
+) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": count, "total_tokens": count}
+    model_server.script(Text("Word.", usage=usage))
+    ended = worker.failed(await worker.run(command(cost_usd=0.003)))
+    assert ended.reason == Reason.BUDGET_EXCEEDED
+    assert ended.usage.cost_usd is None
+
+
+async def test_an_answer_that_was_cut_fails_its_task_and_is_charged(
+    worker: Worker, model_server: ModelServer
+) -> None:
+    model_server.script(Text("Half a", ends="length", input_tokens=1_000, output_tokens=500))
+    ended = worker.failed(await worker.run(command(tokens=5_000)))
+    assert (ended.error.code, ended.error.retryable) == ("model-answer-cut", False)
+    assert "Half a" in ended.error.message
+    assert len(model_server.seen) == 1
+    assert (ended.usage.input_tokens, ended.usage.output_tokens) == (1_000, 500)
+    assert ended.usage.cost_usd == pytest.approx(0.006)
+    [booked] = await worker.ledger.spent([f"task:{ended.task_id}:0"])
+    assert (booked.tokens, booked.nano_usd) == (1_500, 6_000_000)
+
+
+async def test_a_refusal_fails_its_task_with_its_words(
+    worker: Worker, model_server: ModelServer
+) -> None:
+    model_server.script(Text("I will not say that.", refuses=True))
+    ended = worker.failed(await worker.run(command()))
+    assert (ended.error.code, ended.error.retryable) == ("model-declined", False)
+    assert "I will not say that." in ended.error.message
+    assert len(model_server.seen) == 1
+
+
 async def test_a_crew_stops_before_the_call_that_would_overspend_its_tokens(
     worker: Worker, model_server: ModelServer
 ) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Protocol
 
-from tests.model_server.steps import CallTools, Fail, Text
+from tests.model_server.steps import USUAL, CallTools, Fail, Spoil, Text
 
 Json = dict[str, object]
 Frame = tuple[str | None, Json | str]
@@ -16,7 +16,7 @@ class Dialect(Protocol):
 
     def stream(self, step: Text | CallTools, model: str, number: int) -> Iterator[Frame]: ...
 
-    def error(self, step: Fail) -> Json: ...
+    def error(self, step: Fail | Spoil) -> Json: ...
 
 
 def words(text: str) -> list[str]:
@@ -31,33 +31,37 @@ class OpenAI(Dialect):
     def whole(self, step: Text | CallTools, model: str, number: int) -> Json:
         message: Json = {"role": "assistant", "content": None}
         if isinstance(step, Text):
-            message["content"] = step.text
+            message["refusal" if step.refuses else "content"] = step.text
         else:
             message["tool_calls"] = _functions(step, number)
         choice = {"index": 0, "message": message, "finish_reason": _openai_reason(step)}
         head = _openai_head("chat.completion", model, number)
-        return {**head, "choices": [choice], "usage": _openai_usage(step)}
+        return {**head, "choices": [choice], **_openai_usage(step)}
 
     def stream(self, step: Text | CallTools, model: str, number: int) -> Iterator[Frame]:
         head = _openai_head("chat.completion.chunk", model, number)
 
         def chunk(delta: Json, reason: str | None = None) -> Frame:
             choice = {"index": 0, "delta": delta, "finish_reason": reason}
-            return None, {**head, "choices": [choice]}
+            often = isinstance(step, Text) and step.counts_often
+            return None, {**head, "choices": [choice], **(_openai_usage(step) if often else {})}
 
         yield chunk({"role": "assistant", "content": ""})
         if isinstance(step, Text):
             for word in words(step.text):
-                yield chunk({"content": word})
+                yield chunk({"refusal" if step.refuses else "content": word})
         else:
             for index, call in enumerate(_functions(step, number)):
                 yield chunk({"tool_calls": [{"index": index, **call}]})
-        yield chunk({}, _openai_reason(step))
-        yield None, {**head, "choices": [], "usage": _openai_usage(step)}
+        if reason := _openai_reason(step):
+            yield chunk({}, reason)
+        if usage := _openai_usage(step):
+            yield None, {**head, "choices": [], **usage}
         yield None, "[DONE]"
 
-    def error(self, step: Fail) -> Json:
-        return {"error": {"message": step.message, "type": step.kind, "code": step.code}}
+    def error(self, step: Fail | Spoil) -> Json:
+        code = step.code if isinstance(step, Fail) else None
+        return {"error": {"message": step.message, "type": step.kind, "code": code}}
 
 
 class Anthropic(Dialect):
@@ -81,10 +85,11 @@ class Anthropic(Dialect):
                 yield self._event("content_block_delta", index=index, delta=delta)
             yield self._event("content_block_stop", index=index)
         ending = {"stop_reason": self._reason(step), "stop_sequence": None}
-        yield self._event("message_delta", delta=ending, usage=self._usage(step))
-        yield self._event("message_stop")
+        if ending["stop_reason"] is not None:
+            yield self._event("message_delta", delta=ending, usage=self._usage(step))
+            yield self._event("message_stop")
 
-    def error(self, step: Fail) -> Json:
+    def error(self, step: Fail | Spoil) -> Json:
         return {"type": "error", "error": {"type": step.kind, "message": step.message}}
 
     @staticmethod
@@ -92,8 +97,11 @@ class Anthropic(Dialect):
         return name, {"type": name, **data}
 
     @staticmethod
-    def _reason(step: Text | CallTools) -> str:
-        return "end_turn" if isinstance(step, Text) else "tool_use"
+    def _reason(step: Text | CallTools) -> str | None:
+        if isinstance(step, CallTools):
+            return "tool_use"
+        usual = "refusal" if step.refuses else "end_turn"
+        return usual if step.ends == USUAL else step.ends
 
     @staticmethod
     def _head(step: Text | CallTools, model: str, number: int) -> Json:
@@ -101,7 +109,9 @@ class Anthropic(Dialect):
         return {**about, "stop_sequence": None, "usage": Anthropic._usage(step)}
 
     @staticmethod
-    def _usage(step: Text | CallTools) -> Json:
+    def _usage(step: Text | CallTools) -> object:
+        if isinstance(step, Text) and step.usage != USUAL:
+            return step.usage or {}
         return {"input_tokens": step.input_tokens, "output_tokens": step.output_tokens}
 
     @staticmethod
@@ -126,14 +136,18 @@ def _openai_head(kind: str, model: str, number: int) -> Json:
     return {"id": f"chatcmpl-{number}", "object": kind, "created": 1_700_000_000, "model": model}
 
 
-def _openai_reason(step: Text | CallTools) -> str:
-    return "stop" if isinstance(step, Text) else "tool_calls"
+def _openai_reason(step: Text | CallTools) -> str | None:
+    if isinstance(step, CallTools):
+        return "tool_calls"
+    return "stop" if step.ends == USUAL else step.ends
 
 
 def _openai_usage(step: Text | CallTools) -> Json:
+    if isinstance(step, Text) and step.usage != USUAL:
+        return {} if step.usage is None else {"usage": step.usage}
     total = step.input_tokens + step.output_tokens
     spent = {"prompt_tokens": step.input_tokens, "completion_tokens": step.output_tokens}
-    return {**spent, "total_tokens": total}
+    return {"usage": {**spent, "total_tokens": total}}
 
 
 def _functions(step: CallTools, number: int) -> list[Json]:

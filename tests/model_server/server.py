@@ -12,7 +12,7 @@ from typing import Self
 from uuid import uuid4
 
 from tests.model_server.dialects import Anthropic, Dialect, Frame, Json, OpenAI
-from tests.model_server.steps import CallTools, Drop, Fail, Garble, Hang, Step, Text
+from tests.model_server.steps import CallTools, Drop, Fail, Garble, Hang, Spoil, Step, Text
 
 Answer = Step | Callable[["Seen"], Step]
 """A step, or a function that reads the request and decides."""
@@ -142,6 +142,8 @@ class ModelServer:
             case Drop():
                 said = Text("these words are cut")
                 await self._stream(dialect.stream(said, seen.model, number), seen, writer, cut=True)
+            case Spoil():
+                await self._spoil(step, dialect, seen, writer)
             case Text() | CallTools():
                 after = step.after if isinstance(step, Text) else 0
                 if after and not await self._wait(seen, reader, writer, after):
@@ -150,6 +152,32 @@ class ModelServer:
                     await self._stream(dialect.stream(step, seen.model, number), seen, writer)
                 else:
                     await _send(writer, 200, dialect.whole(step, seen.model, number), {})
+
+    async def _spoil(
+        self, step: Spoil, dialect: Dialect, seen: Seen, writer: asyncio.StreamWriter
+    ) -> None:
+        if not seen.streamed and step.how in ("json", "error"):
+            body = '{"id": "1", "cho' if step.how == "json" else dialect.error(step)
+            await _send(writer, 200, body, {})
+            return
+        coding = "content-encoding: gzip\r\n" if step.how == "gzip" else ""
+        kind = "content-type: " + ("text/event-stream" if seen.streamed else "application/json")
+        head = f"HTTP/1.1 200 OK\r\n{kind}\r\n{coding}transfer-encoding: chunked\r\n\r\n"
+        writer.write(head.encode())
+        frames = dialect.stream(Text("these words are cut"), seen.model, len(self.seen))
+        for _, (name, data) in zip(range(_FRAMES_BEFORE_A_CUT), frames, strict=False):
+            _chunk(writer, name, data)
+        named = isinstance(dialect, Anthropic)
+        match step.how:
+            case "json":
+                _chunk(writer, "content_block_delta" if named else None, '{"id": "1", "cho')
+            case "error":
+                _chunk(writer, "error" if named else None, dialect.error(step))
+            case "chunk":
+                writer.write(b"no length\r\n")
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        writer.close()
 
     def _next(self, seen: Seen) -> Step:
         script = self._scripts.get(seen.model) or self._scripts[_EVERY_MODEL]

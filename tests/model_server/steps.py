@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+USUAL = "(usual)"
+"""How an answer ends, and what it says of its tokens, where a step does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,14 @@ class Text:
     output_tokens: int = 7
     after: float = 0
     """Seconds to think first."""
+    ends: str | None = USUAL
+    """The reason it stops, in the provider's words; None for an answer that ends without one."""
+    usage: object = USUAL
+    """What it says of its tokens, in the provider's form; None where it says nothing."""
+    refuses: bool = False
+    """The text is the model's refusal."""
+    counts_often: bool = False
+    """Each piece of a stream has the counts of all so far, as some servers send them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +66,17 @@ class Garble:
     """Answer 200 with a body that is no JSON."""
 
 
-Step = Text | CallTools | Fail | Hang | Drop | Garble
+@dataclass(frozen=True, slots=True)
+class Spoil:
+    """Answer 200 and then break off: after the first words of a stream, or in the body."""
+
+    how: Literal["json", "error", "chunk", "gzip"]
+    """By half a JSON text, an error in an event, a chunk without a length, or no gzip at all."""
+    kind: str = "server_error"
+    message: str = "scripted failure"
+
+
+Step = Text | CallTools | Fail | Hang | Drop | Garble | Spoil
 
 
 def rate_limited(retry_after: float = 7) -> Fail:

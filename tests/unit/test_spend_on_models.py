@@ -12,12 +12,14 @@ from app.domain.model.commands import Earlier, SubmitTask
 from app.domain.model.prices import Price, Prices
 from app.domain.use_cases.spend_on_models import Spending
 from app.ports.chat_model import (
+    AnswerCut,
     ChatAnswer,
     ChatModels,
     ChatRequest,
     EmptyAnswer,
     ModelFailed,
     ModelRateLimited,
+    ModelUnavailable,
     ModelUnreachable,
     UnreadableAnswer,
 )
@@ -84,6 +86,49 @@ async def test_cached_input_is_booked_at_its_own_price(desk: Desk) -> None:
     desk.models.script = [ChatAnswer("x", input_tokens=10, output_tokens=0, cached_tokens=4)]
     await desk.within(command(Budget(tokens=1_000))).ask(MINI, QUESTION)
     assert await desk.spent() == Spend(10, 1, 6 * 1_000 + 4 * 500)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ChatAnswer("x" * 4),
+        ChatAnswer("x" * 4, input_tokens=-900, output_tokens=-900),
+        ChatAnswer("x" * 4, input_tokens=10**12, output_tokens=1),
+        ChatAnswer("x" * 4, input_tokens=5, output_tokens=1, cached_tokens=6),
+        ChatAnswer("x" * 4, input_tokens=5, output_tokens=1, counted=False),
+        ChatAnswer("x" * 4, input_tokens=float("nan"), output_tokens=1),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+async def test_what_nobody_counted_stays_booked_as_estimated(
+    desk: Desk, answer: ChatAnswer
+) -> None:
+    desk.models.script = [answer]
+    told = await desk.within(command(Budget(tokens=1_000))).ask(MINI, QUESTION)
+    assert not told.counted
+    assert await desk.spent() == Spend(ASKED + 100, 1, (ASKED * 1 + 100 * 2) * 1_000)
+
+
+async def test_an_uncounted_answer_that_is_longer_than_estimated_is_booked_by_its_length(
+    desk: Desk,
+) -> None:
+    desk.models.script = [ChatAnswer("x" * 4_000)]
+    await desk.within(command(Budget(tokens=10_000))).ask(MINI, QUESTION)
+    assert (await desk.spent()).tokens == ASKED + 1_000
+
+
+async def test_a_spoilt_answer_is_booked_as_the_provider_counted_it(desk: Desk) -> None:
+    desk.models.script = [AnswerCut("cut", ChatAnswer("x", input_tokens=11, output_tokens=900))]
+    with pytest.raises(AnswerCut):
+        await desk.within(command(Budget(tokens=1_000))).ask(MINI, QUESTION)
+    assert (await desk.spent()).tokens == 911
+
+
+async def test_a_failure_in_an_answer_without_text_stays_booked_as_estimated(desk: Desk) -> None:
+    desk.models.script = [ModelUnavailable("broke off in a tool call", answered=True)]
+    with pytest.raises(ModelUnavailable):
+        await desk.within(command(Budget(tokens=1_000))).ask(MINI, QUESTION, print)
+    assert (await desk.spent()).tokens == ASKED + 100
 
 
 async def test_the_call_that_would_overspend_is_not_made(desk: Desk) -> None:

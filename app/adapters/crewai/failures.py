@@ -10,6 +10,7 @@ from app.domain.model.blame import place_of
 from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import RunFailed
 from app.ports.chat_model import ModelFailed
+from app.ports.sdk_errors import as_model_failure
 from app.ports.tools import ToolFailed
 
 NO_OUTPUT = "Agent completed execution but produced no final output."
@@ -53,12 +54,9 @@ def _of_somebodys_own_crew(error: BaseException) -> RunFailed:
     words = _words(error)
     if place := next(filter(None, map(place_of, chain)), None):
         words = f"{words} ({place})"
-    for each in chain:
-        status = getattr(each, "status_code", None)
-        if isinstance(status, int):
-            return _of_status(status, words)
-    if any(isinstance(each, (ConnectionError, TimeoutError)) for each in chain):
-        return RunFailed("model-unreachable", words, retryable=True)
+    if failure := as_model_failure(error, "its model"):
+        retryable, wait = failure.retryable, failure.retry_after
+        return RunFailed(failure.code, words, retryable=retryable, retry_after=wait)
     if "None or empty" in words:
         return RunFailed("model-empty-answer", words, retryable=True)
     if "guardrail" in words or any(isinstance(each, ValidationError) for each in chain):
@@ -66,16 +64,6 @@ def _of_somebodys_own_crew(error: BaseException) -> RunFailed:
     if "template variable" in words:
         return RunFailed("invalid", words, retryable=False)
     return RunFailed("crew-failed", words, retryable=False)
-
-
-def _of_status(status: int, words: str) -> RunFailed:
-    if status == 429:
-        return RunFailed("model-rate-limited", words, retryable=True)
-    if status in (401, 403):
-        return RunFailed("model-unauthorized", words, retryable=False)
-    if status in (408, 409, 425) or status >= 500:
-        return RunFailed("model-unavailable", words, retryable=True)
-    return RunFailed("model-refused", words, retryable=False)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -110,6 +110,7 @@ class Journal:
             output_tokens=note.output_tokens,
             cached_tokens=note.cached_tokens,
             finish_reason=note.finish_reason,
+            **({} if note.counted else {"counted": False}),
         )
 
     def _parent_of(self, key: str) -> str | None:

@@ -7,11 +7,12 @@ from typing import Any
 from crewai.events.types.llm_events import LLMCallType
 from crewai.llms.base_llm import BaseLLM, llm_call_context
 from crewai.utilities.agent_utils import is_native_tool_calling_unsupported_error
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr
 from typing_extensions import override
 
 from app.adapters.crewai.braces import bare
 from app.adapters.crewai.journal import Journal
+from app.adapters.crewai.notes import COUNTED
 from app.adapters.crewai.scope import RunScope, Stopped
 from app.ports.chat_model import (
     ChatAnswer,
@@ -19,6 +20,7 @@ from app.ports.chat_model import (
     ChatModels,
     ChatRequest,
     Model,
+    ModelFailed,
     ModelRefused,
     ToolCall,
     ToolOffer,
@@ -37,6 +39,8 @@ class CrewModel(BaseLLM):
     _scope: RunScope = PrivateAttr()
     _journal: Journal = PrivateAttr()
     _window: int = PrivateAttr()
+    usage_of_failed: dict[str, dict[str, int]] = Field(default_factory=dict, exclude=True)
+    """What calls took that failed, by their id: CrewAI's event of it has no room for that."""
 
     @classmethod
     def of(
@@ -93,6 +97,8 @@ class CrewModel(BaseLLM):
                 answer = self._scope.wait_for(lambda: self._ask(request, call_id))
                 outcome = _outcome(answer, response_model)
             except Exception as error:
+                if used := _spent_in_vain(self._scope.failure or error):
+                    self.usage_of_failed[call_id] = used
                 self._emit_call_failed_event(error=str(self._scope.failure or error), **about)
                 if isinstance(error, Stopped) or _can_do_without(request.tools, error):
                     raise
@@ -117,14 +123,25 @@ class CrewModel(BaseLLM):
         return await self._models.ask(self._full_name, request, on_text)
 
     def _spent(self, answer: ChatAnswer) -> dict[str, int]:
-        usage = {
-            "prompt_tokens": answer.input_tokens,
-            "completion_tokens": answer.output_tokens,
-            "total_tokens": answer.input_tokens + answer.output_tokens,
-            "cached_prompt_tokens": answer.cached_tokens,
-        }
+        usage = _usage(answer)
         self._track_token_usage_internal(usage)
         return usage
+
+
+def _usage(answer: ChatAnswer) -> dict[str, int]:
+    return {
+        "prompt_tokens": answer.input_tokens,
+        "completion_tokens": answer.output_tokens,
+        "total_tokens": answer.input_tokens + answer.output_tokens,
+        "cached_prompt_tokens": answer.cached_tokens,
+        COUNTED: answer.counted,
+    }
+
+
+def _spent_in_vain(error: Exception) -> dict[str, int] | None:
+    """What a call took that failed; None where that is not known."""
+    took = error.took if isinstance(error, ModelFailed) else ChatAnswer("")
+    return None if took is None else _usage(took)
 
 
 def _can_do_without(tools: tuple[ToolOffer, ...], error: Exception) -> bool:

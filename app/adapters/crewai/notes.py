@@ -30,6 +30,9 @@ from crewai.events.types.tool_usage_events import (
 
 from app.ports.agent_runtime import ActivityKind
 
+COUNTED = "crewline_counted"
+"""Beside the counts of a usage: False where they are an estimate of ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Began:
@@ -45,10 +48,11 @@ class Began:
 class Ended:
     key: str
     error: str | None = None
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     cached_tokens: int = 0
     finish_reason: str | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,10 @@ def note_of(source: object, event: BaseEvent) -> Note | None:  # noqa: C901, PLR
             words = event.chunk if event.call_type != LLMCallType.TOOL_CALL else ""
             return Said(event.call_id, words) if words else None
         case LLMCallCompletedEvent():
-            return _model_ended(event)
+            return _model_ended(event.call_id, None, event.usage, event.finish_reason)
         case LLMCallFailedEvent():
-            return Ended(event.call_id, error=event.error)
+            usage = getattr(source, "usage_of_failed", {}).pop(event.call_id, None)
+            return _model_ended(event.call_id, event.error, usage, None)
         case ToolUsageFinishedEvent():
             failure = event.failure.message if event.failure else None
             return _ended(event, failure)
@@ -103,14 +108,19 @@ def _ended(event: BaseEvent, error: str | None) -> Ended | None:
     return Ended(event.started_event_id, error) if event.started_event_id else None
 
 
-def _model_ended(event: LLMCallCompletedEvent) -> Ended:
-    usage: dict[str, Any] = event.usage or {}
+def _model_ended(
+    call_id: str, error: str | None, usage: dict[str, Any] | None, finish_reason: str | None
+) -> Ended:
+    """Without a usage nobody has counted."""
+    usage = usage or {}
     return Ended(
-        event.call_id,
-        input_tokens=usage.get("prompt_tokens", usage.get("input_tokens", 0)) or 0,
-        output_tokens=usage.get("completion_tokens", usage.get("output_tokens", 0)) or 0,
+        call_id,
+        error,
+        input_tokens=usage.get("prompt_tokens", usage.get("input_tokens")),
+        output_tokens=usage.get("completion_tokens", usage.get("output_tokens")),
         cached_tokens=usage.get("cached_prompt_tokens", 0) or 0,
-        finish_reason=event.finish_reason,
+        finish_reason=finish_reason,
+        counted=usage.get(COUNTED, True),
     )
 
 

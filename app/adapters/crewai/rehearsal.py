@@ -74,10 +74,11 @@ class _EmptyHouse(RunContext):
         activity: ActivityId,
         *,
         error: str | None = None,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
         cached_tokens: int = 0,
         finish_reason: str | None = None,
+        counted: bool = True,
     ) -> None: ...
 
 

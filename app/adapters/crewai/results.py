@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from pydantic import JsonValue
 
@@ -11,7 +12,14 @@ from app.domain.model.agents import AgentSpec, Check, Schema
 from app.domain.model.errors import PlatformError, RunFailed
 from app.domain.model.events import Artifact, Result
 from app.ports.agent_runtime import RunContext
-from app.ports.chat_model import ChatMessage, ChatModels, ChatRequest, Model
+from app.ports.chat_model import (
+    ChatAnswer,
+    ChatMessage,
+    ChatModels,
+    ChatRequest,
+    Model,
+    ModelFailed,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +73,33 @@ class ResultMaker:
             )
         except BaseException as error:
             why = error.message if isinstance(error, PlatformError) else "canceled"
-            await context.end(call, error=why)
+            took = error.took if isinstance(error, ModelFailed) else None
+            await context.end(call, error=why, **_counts(took))
             await context.end(step, error=why)
             raise
         await context.end(
             call,
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            cached_tokens=answer.cached_tokens,
             finish_reason=answer.finish_reason,
+            **_counts(answer),
         )
         await context.end(step)
         return answer.text
+
+
+class _Counts(TypedDict, total=False):
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    counted: bool
+
+
+def _counts(answer: ChatAnswer | None) -> _Counts:
+    """What a call took; nothing where that is not known."""
+    if answer is None:
+        return {}
+    counts = _Counts(
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+        cached_tokens=answer.cached_tokens,
+    )
+    return counts if answer.counted else {**counts, "counted": False}

@@ -81,11 +81,14 @@ class CrewAIRuntime(AgentRuntime):
         return (task.model if task else None) or spec.model or self._default_model
 
     def missing_key(self, spec: AgentSpec) -> str | None:
-        """One line for whoever starts a worker, if this agent's model lacks a key; else None."""
+        """One line for whoever starts a worker, if this agent's model has no key that can work."""
         model = self.model_for(spec)
-        missing = self._models.missing_keys(model) if model else ()
-        if not missing:
+        if model is None:
             return None
+        missing = self._models.missing_keys(model)
+        if not missing:
+            faults = self._models.key_faults(model)
+            return f"{spec.name} cannot ask {model}: {'; '.join(faults)}" if faults else None
         way_out = "`model` in its file" if spec.model else "CREWLINE_WORKER__MODEL"
         return (
             f"{spec.name} needs {' and '.join(missing)} for {model}; "

@@ -127,10 +127,11 @@ class ChildContext(RunContext):
         activity: ActivityId,
         *,
         error: str | None = None,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
         cached_tokens: int = 0,
         finish_reason: str | None = None,
+        counted: bool = True,
     ) -> None:
         await self._channel.ask(
             "end",
@@ -140,6 +141,7 @@ class ChildContext(RunContext):
             output_tokens=output_tokens,
             cached_tokens=cached_tokens,
             finish_reason=finish_reason,
+            counted=counted,
         )
 
     def within_budget(self, models: ChatModels) -> ChatModels:  # noqa: ARG002

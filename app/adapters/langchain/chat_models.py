@@ -7,18 +7,18 @@ from typing import Any, cast
 
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
 from pydantic import JsonValue
 
-from app.adapters.langchain.errors import translated
 from app.adapters.langchain.messages import as_function, to_answer, to_langchain
 from app.adapters.langchain.providers import Providers, split
+from app.adapters.langchain.streams import Stream
+from app.adapters.langchain.tolerant import tolerant
 from app.ports.chat_model import (
     ChatAnswer,
     ChatModels,
     ChatRequest,
-    EmptyAnswer,
     Model,
     ModelUnauthorized,
     OnText,
@@ -26,6 +26,7 @@ from app.ports.chat_model import (
     UnknownModel,
     UnreadableAnswer,
 )
+from app.ports.sdk_errors import translated
 
 _MOST_KEPT = 64
 """Models kept open. Each holds a connection pool, and a task may name any model it likes."""
@@ -72,6 +73,10 @@ class LangChainChatModels(ChatModels):
         provider, _ = split(model)
         return self._providers.missing_keys(provider)
 
+    def key_faults(self, model: Model) -> tuple[str, ...]:
+        provider, _ = split(model)
+        return self._providers.key_faults(provider)
+
     async def _ask(self, model: Model, request: ChatRequest, on_text: OnText | None) -> ChatAnswer:
         key = (model, request.temperature, request.max_tokens)
         chat = self._open.get(key)
@@ -79,13 +84,13 @@ class LangChainChatModels(ChatModels):
             chat = await asyncio.to_thread(self._opened, key)
         messages = to_langchain(request.messages)
         if request.answer_schema is not None:
-            return await _ask_for_data(chat, messages, request.answer_schema)
+            return await _ask_for_data(chat, messages, model, request, request.answer_schema)
         asked: Runnable[LanguageModelInput, AIMessage] = chat
         if request.tools:
             asked = chat.bind_tools([as_function(tool) for tool in request.tools])
         if on_text is None:
-            return to_answer(await asked.ainvoke(messages))
-        return to_answer(await _streamed(asked, messages, on_text))
+            return to_answer(await asked.ainvoke(messages), model, request)
+        return await Stream(asked, messages, on_text).answer(model, request)
 
     def _opened(self, key: _Key) -> BaseChatModel:
         if chat := self._open.get(key):
@@ -94,6 +99,8 @@ class LangChainChatModels(ChatModels):
         provider, name = split(model)
         if missing := self._providers.missing_keys(provider):
             raise ModelUnauthorized(f"{model} needs {' and '.join(missing)}")
+        if faults := self._providers.key_faults(provider):
+            raise ModelUnauthorized(f"{model}: {'; '.join(faults)}")
         provider, settings = self._providers.construction(provider, name)
         about: dict[str, Any] = {"max_retries": 0, "timeout": self._timeout, **settings}
         if temperature is not None:
@@ -106,30 +113,21 @@ class LangChainChatModels(ChatModels):
             raise UnknownModel(f"{model}: {str(error).splitlines()[0]}") from error
         while len(self._open) >= _MOST_KEPT:
             self._open.pop(next(iter(self._open)), None)
-        return self._open.setdefault(key, chat)
-
-
-async def _streamed(
-    asked: Runnable[LanguageModelInput, AIMessage], messages: LanguageModelInput, on_text: OnText
-) -> AIMessage:
-    whole: AIMessageChunk | None = None
-    async for piece in asked.astream(messages):
-        if not isinstance(piece, AIMessageChunk):
-            continue
-        whole = piece if whole is None else whole + piece
-        if text := str(piece.text):
-            on_text(text)
-    if whole is None:
-        raise EmptyAnswer("the model answered nothing")
-    return whole
+        return self._open.setdefault(key, tolerant(chat))
 
 
 async def _ask_for_data(
-    chat: BaseChatModel, messages: LanguageModelInput, schema: Schema
+    chat: BaseChatModel,
+    messages: LanguageModelInput,
+    model: Model,
+    request: ChatRequest,
+    schema: Schema,
 ) -> ChatAnswer:
     structured = chat.with_structured_output(schema, include_raw=True)
     outcome = cast("dict[str, object]", await structured.ainvoke(messages))
     raw, data = cast("AIMessage", outcome["raw"]), cast("JsonValue", outcome["parsed"])
+    answer = to_answer(raw, model, request, data)  # first of all: it may be cut, or a refusal
     if outcome["parsing_error"] is not None or data is None:
-        raise UnreadableAnswer("the model did not answer with the data it was asked for")
-    return to_answer(raw, data)
+        why = "the model did not answer with the data it was asked for"
+        raise UnreadableAnswer(why, answer)
+    return answer

@@ -1,6 +1,7 @@
 """Our words for a conversation, and LangChain's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
@@ -9,18 +10,23 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
-from langchain_core.messages.ai import UsageMetadata
 from pydantic import JsonValue
 
+from app.adapters.langchain.finish_reasons import reason_of, refusal_of, spoilt
 from app.domain.model.readable import as_text
 from app.ports.chat_model import (
     ChatAnswer,
     ChatMessage,
+    ChatRequest,
     EmptyAnswer,
+    Model,
     ToolCall,
     ToolOffer,
     UnreadableAnswer,
 )
+
+Counts = Mapping[str, Any]
+"""What an integration says of an answer's tokens; nothing of it has been looked at."""
 
 
 def to_langchain(messages: Iterable[ChatMessage]) -> list[BaseMessage]:
@@ -33,29 +39,57 @@ def as_function(tool: ToolOffer) -> dict[str, object]:
     return {"type": "function", "function": described}
 
 
-def to_answer(message: AIMessage, data: JsonValue = None) -> ChatAnswer:
-    """The model's turn; raise `EmptyAnswer` or `UnreadableAnswer` where it is of no use."""
-    if message.invalid_tool_calls:
-        name = message.invalid_tool_calls[0]["name"]
-        raise UnreadableAnswer(f"the model called {name} with arguments that are not JSON")
-    text = as_text(str(message.text))
-    if not text.strip() and not message.tool_calls and data is None:
-        raise EmptyAnswer("the model answered nothing")
-    usage = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
-    about = message.response_metadata
-    return ChatAnswer(
-        text=text,
+def to_answer(
+    message: AIMessage,
+    model: Model,
+    request: ChatRequest,
+    data: JsonValue = None,
+    *,
+    counts: Counts | None = None,
+    reason: str | None = None,
+    streamed: bool = False,
+) -> ChatAnswer:
+    """The model's turn; raise what kind of failure it is where it is of no use.
+
+    `counts` and `reason` are a stream's, whose pieces do not always add up to them.
+    """
+    counts = (message.usage_metadata or {}) if counts is None else counts
+    asked, answered, cached = _counted(counts)
+    answer = ChatAnswer(
+        text=as_text(str(message.text)),
         tool_calls=tuple(
             ToolCall(id=call["id"] or f"call_{index}", name=call["name"], arguments=call["args"])
             for index, call in enumerate(message.tool_calls)
         ),
         data=data,
-        input_tokens=usage["input_tokens"],
-        output_tokens=usage["output_tokens"],
-        cached_tokens=usage.get("input_token_details", {}).get("cache_read", 0) or 0,
-        finish_reason=about.get("finish_reason") or about.get("stop_reason"),
+        input_tokens=asked,
+        output_tokens=answered,
+        cached_tokens=cached,
+        finish_reason=reason or reason_of(message.response_metadata),
         id=message.id,
-    )
+    ).checked(request)
+    if failure := spoilt(answer, model, as_text(refusal_of(message)), streamed=streamed):
+        raise failure
+    if message.invalid_tool_calls:
+        name = message.invalid_tool_calls[0]["name"]
+        raise UnreadableAnswer(f"the model called {name} with arguments that are not JSON", answer)
+    if not answer.text.strip() and not answer.tool_calls and data is None:
+        raise EmptyAnswer("the model answered nothing", answer)
+    return answer
+
+
+def _counted(counts: Counts) -> tuple[Any, Any, Any]:
+    """Whatever it is: `ChatAnswer.checked` refuses what is no count."""
+    details = counts.get("input_token_details")
+    cached = details.get("cache_read") if isinstance(details, Mapping) else None
+    found = (counts.get("input_tokens", 0), counts.get("output_tokens", 0), cached or 0)
+    asked, answered, cached = (_whole(each) for each in found)
+    return asked, answered, cached
+
+
+def _whole(count: object) -> object:
+    """7.0 is as good as 7 in JSON."""
+    return int(count) if isinstance(count, float) and count.is_integer() else count
 
 
 def _message(each: ChatMessage) -> BaseMessage:

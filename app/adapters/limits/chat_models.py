@@ -74,7 +74,9 @@ class LimitedChatModels(ChatModels):
             await self._wait_for_turn(provider, tokens)
             with breaker.call():
                 answer = await self._models.ask(model, request, on_text)
-        if rate := self._rate(provider, "tokens", self._limits.tokens_per_minute):
+        answer = answer.checked(request)
+        rate = self._rate(provider, "tokens", self._limits.tokens_per_minute)
+        if rate and answer.counted:
             await self._rates.correct(rate, answer.input_tokens + answer.output_tokens - tokens)
         return answer
 
@@ -83,6 +85,9 @@ class LimitedChatModels(ChatModels):
 
     def missing_keys(self, model: Model) -> tuple[str, ...]:
         return self._models.missing_keys(model)
+
+    def key_faults(self, model: Model) -> tuple[str, ...]:
+        return self._models.key_faults(model)
 
     def _breaker(self, provider: str) -> CircuitBreaker:
         if provider not in self._breakers:

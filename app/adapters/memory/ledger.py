@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.domain.model.budgets import BudgetExceeded, Spend, refusal
+from app.domain.model.budgets import BudgetExceeded, Spend, refusal, require_possible
 from app.ports.clock import Clock
 from app.ports.ledger import Ledger, Reservation
 
@@ -23,6 +23,7 @@ class MemoryLedger(Ledger):
         self._booked: dict[str, _Booked] = {}
 
     async def reserve(self, reservation: Reservation) -> None:
+        require_possible(reservation.spend)
         now = self._clock.now()
         self._forget(now)
         if any(reservation.id in self._open(account.name) for account in reservation.accounts):
@@ -38,6 +39,7 @@ class MemoryLedger(Ledger):
             booked.forget_at = now + timedelta(seconds=account.keep_seconds)
 
     async def settle(self, reservation: Reservation, spent: Spend) -> None:
+        spent = spent if spent.possible else reservation.spend
         for account in reservation.accounts:
             booked = self._booked.get(account.name)
             if booked and (reserved := booked.open.pop(reservation.id, None)):

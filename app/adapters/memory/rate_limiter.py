@@ -19,5 +19,5 @@ class MemoryRateLimiter(RateLimiter):
         return wait
 
     async def correct(self, rate: Rate, units: int) -> None:
-        if rate.name in self._free_at:
+        if rate.name in self._free_at and self.possible(units):
             self._free_at[rate.name] += units * rate.seconds_each

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.domain.model.budgets import BudgetExceeded, Spend, refusal
+from app.domain.model.budgets import BudgetExceeded, Spend, refusal, require_possible
 from app.ports.ledger import Account, Ledger, LedgerUnavailable, Reservation
 
 _log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class RedisLedger(Ledger):
 
     async def reserve(self, reservation: Reservation) -> None:
         call = reservation.spend
+        require_possible(call)
         for account in reservation.accounts if call.nano_usd is None else ():
             if account.budget.cost_usd is not None:
                 raise _refused(account, Spend(), call)
@@ -80,6 +81,7 @@ class RedisLedger(Ledger):
             raise _refused(reservation.accounts[which - 1], Spend(*map(int, booked)), call)
 
     async def settle(self, reservation: Reservation, spent: Spend) -> None:
+        spent = spent if spent.possible else reservation.spend
         try:
             await self._settle(
                 keys=self._keys(reservation), args=[reservation.id, *_amounts(spent)]

@@ -53,6 +53,8 @@ class RedisRateLimiter(RateLimiter):
         return float(wait)
 
     async def correct(self, rate: Rate, units: int) -> None:
+        if not self.possible(units):
+            return
         try:
             await self._correct(keys=[self._prefix + rate.name], args=[units, rate.seconds_each])
         except RedisError as error:

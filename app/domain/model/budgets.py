@@ -11,7 +11,8 @@ from app.domain.model.numbers import A_NUMBER
 
 NANO = 1_000_000_000
 """Money is counted in billionths of a dollar, whole ones, so that sums are exact everywhere."""
-
+MOST_OF_A_CALL = 10**15
+"""Tokens, or billionths of a dollar, that a call may cost; every ledger counts so far exactly."""
 
 _Number = TypeVar("_Number", int, float)
 
@@ -24,9 +25,9 @@ class Budget(Value):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
-    tokens: Annotated[int, Field(gt=0), A_NUMBER] | None = None
+    tokens: Annotated[int, Field(gt=0, le=10**15), A_NUMBER] | None = None
     """Of requests and answers together."""
-    model_calls: Annotated[int, Field(gt=0), A_NUMBER] | None = None
+    model_calls: Annotated[int, Field(gt=0, le=10**15), A_NUMBER] | None = None
     cost_usd: Annotated[float, Field(gt=0, le=1_000_000_000), A_NUMBER] | None = None
     """US dollars; a model without a known price is not asked then."""
 
@@ -82,6 +83,22 @@ class Spend:
     model_calls: int = 0
     nano_usd: int | None = 0
 
+    @property
+    def possible(self) -> bool:
+        """Whether one call can cost this. A ledger books nothing else: it would undo a budget."""
+        amounts = (self.tokens, self.model_calls, 0 if self.nano_usd is None else self.nano_usd)
+        return all(type(each) is int and 0 <= each <= MOST_OF_A_CALL for each in amounts)
+
+    def at_least(self, other: "Spend") -> "Spend":
+        """This, or the other where that is more; each of the amounts by itself."""
+        return Spend(
+            max(self.tokens, other.tokens),
+            max(self.model_calls, other.model_calls),
+            max(
+                (each for each in (self.nano_usd, other.nano_usd) if each is not None), default=None
+            ),
+        )
+
     def __add__(self, other: "Spend") -> "Spend":
         """What is not known counts as nothing beside what is."""
         return Spend(
@@ -103,6 +120,12 @@ class BudgetExceeded(Rejected):
     """The next model call would spend more than is allowed, so it is not made."""
 
     code = "budget-exceeded"
+
+
+def require_possible(call: Spend) -> None:
+    """Return where a call may be booked at this before it is made, else raise `BudgetExceeded`."""
+    if not call.possible:
+        raise BudgetExceeded(f"no model call can cost what this one may: {call}")
 
 
 def refusal(whose: str, budget: Budget, spent: Spend, call: Spend) -> str | None:

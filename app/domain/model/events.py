@@ -20,7 +20,7 @@ class Usage(Value):
     model_calls: int = 0
     tool_calls: int = 0
     cost_usd: float | None = None
-    """US dollars; null where a model has no known price."""
+    """US dollars; null where a model has no known price, or nobody counted its tokens."""
 
     def __add__(self, other: "Usage") -> "Usage":
         costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
@@ -220,8 +220,10 @@ class TraceModelCall(Trace):
     output_tokens: int = 0
     cached_tokens: int = 0
     """Those of the input that the provider had in its cache."""
+    counted: bool = True
+    """False where nobody counted the tokens: those here are an estimate, or 0."""
     cost_usd: float | None = None
-    """US dollars; null where the model has no known price."""
+    """US dollars; null where the model has no known price, or nobody counted its tokens."""
     finish_reason: str | None = None
     """Why the model stopped, in the provider's words."""
     error: Told | None = None

@@ -15,7 +15,7 @@ _PER = 1_000_000
 _VERSION = re.compile(r"-(latest|\d{4}-\d{2}-\d{2}|\d{8})$")
 """How providers end the name of one version of a model."""
 
-Dollars = Annotated[float, Field(ge=0)]
+Dollars = Annotated[float, Field(ge=0, le=10_000)]
 
 
 class Rates(BaseModel):

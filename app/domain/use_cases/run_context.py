@@ -36,7 +36,7 @@ from app.ports.agent_runtime import (
     RunStopped,
     StopReason,
 )
-from app.ports.chat_model import ChatModels
+from app.ports.chat_model import ChatModels, are_counts
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog, LogUnavailable
 from app.ports.tracing import RunTracer
@@ -174,31 +174,38 @@ class Run(RunContext):
         activity: ActivityId,
         *,
         error: str | None = None,
-        input_tokens: int = 0,
-        output_tokens: int = 0,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
         cached_tokens: int = 0,
         finish_reason: str | None = None,
+        counted: bool = True,
     ) -> None:
         self._refuse_what_was_left_behind()
         ended = self._activities.pop(activity)
         error = as_text(error) if error else error
+        asked, answered, cached = input_tokens or 0, output_tokens or 0, cached_tokens
+        if not are_counts(asked, answered, cached):
+            # a call that failed may have taken none; one that was answered has taken some
+            none = error is not None and (input_tokens, output_tokens) == (0, 0)
+            counted = counted and none
+            asked, answered, cached = 0, 0, 0
         self._tracer.end(
             activity,
             error=error,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
+            input_tokens=asked,
+            output_tokens=answered,
             finish_reason=finish_reason,
         )
         where = {"span_id": activity, "parent_span_id": ended.parent}
         lasted = {"duration_ms": round((_now() - ended.began) * 1000, 3)}
         if ended.kind == "model":
             await self._flush_tokens()
-            took = {"input_tokens": input_tokens, "output_tokens": output_tokens}
-            cost = self._cost(ended, input_tokens, output_tokens, cached_tokens)
+            took = {"input_tokens": asked, "output_tokens": answered}
+            cost = self._cost(ended, asked, answered, cached) if counted else None
             self.usage += Usage(model_calls=self._calls_made(error), cost_usd=cost, **took)
             called = {"model": ended.name, "provider": ended.provider, "error": error}
-            took |= {"cached_tokens": cached_tokens}
-            ended_so = {"finish_reason": finish_reason, "cost_usd": cost}
+            ended_so = {"finish_reason": finish_reason, "cost_usd": cost, "counted": counted}
+            took |= {"cached_tokens": cached}
             await self.tell(TraceModelCall, **where, **lasted, **took, **called, **ended_so)
         elif ended.kind == "tool":
             self.usage += Usage(tool_calls=1)

@@ -10,11 +10,9 @@ from app.ports.chat_model import (
     ChatAnswer,
     ChatModels,
     ChatRequest,
-    EmptyAnswer,
     Model,
     ModelFailed,
     OnText,
-    UnreadableAnswer,
 )
 from app.ports.clock import Clock
 from app.ports.ledger import Account, Ledger, Reservation
@@ -63,11 +61,12 @@ class Spending:
         answered = request.about_answer_tokens(self.answer_tokens)
         return Spend(asked + answered, 1, self.prices.nano_usd(model, asked, answered))
 
-    def cost(self, model: Model, answer: ChatAnswer) -> Spend:
-        """What a call did cost."""
+    def cost(self, model: Model, answer: ChatAnswer, estimated: Spend) -> Spend:
+        """What a call did cost: no less than was estimated, where nobody has counted it."""
         tokens = (answer.input_tokens, answer.output_tokens)
         nano = self.prices.nano_usd(model, *tokens, answer.cached_tokens)
-        return Spend(sum(tokens), 1, nano)
+        cost = Spend(sum(tokens), 1, nano)
+        return cost if answer.counted else cost.at_least(estimated)
 
     def _accounts(self, command: SubmitTask, task: Budget, day: Budget) -> tuple[Account, ...]:
         """A redriven task has its budget anew, as somebody wanted it done after all."""
@@ -112,17 +111,27 @@ class BudgetedModels(ChatModels):
             if not failure.asked:
                 self.refused()
                 await self.spending.ledger.settle(reservation, Spend())
-            elif not heard.something and not isinstance(failure, EmptyAnswer | UnreadableAnswer):
+            elif failure.answer is not None:
+                await self._settle(reservation, model, failure.answer.checked(request))
+            elif not heard.something and not failure.answered:
                 await self.spending.ledger.settle(reservation, Spend(model_calls=1))
             raise  # what was answered in part, or cut off, stays booked as estimated
-        await self.spending.ledger.settle(reservation, self.spending.cost(model, answer))
+        answer = answer.checked(request)
+        await self._settle(reservation, model, answer)
         return answer
+
+    async def _settle(self, reservation: Reservation, model: Model, answer: ChatAnswer) -> None:
+        cost = self.spending.cost(model, answer, reservation.spend)
+        await self.spending.ledger.settle(reservation, cost)
 
     def input_limit(self, model: Model) -> int | None:
         return self.models.input_limit(model)
 
     def missing_keys(self, model: Model) -> tuple[str, ...]:
         return self.models.missing_keys(model)
+
+    def key_faults(self, model: Model) -> tuple[str, ...]:
+        return self.models.key_faults(model)
 
 
 class _Heard:

@@ -106,6 +106,13 @@ def missing_keys(model: str) -> tuple[str, ...]:
     return missing(model)
 
 
+def key_faults(model: str | None = None) -> tuple[str, ...]:
+    """What is wrong with the keys that are set, of this chat model or of every provider."""
+    from app.adapters.langchain import providers  # noqa: PLC0415  heavy
+
+    return tuple(providers.faults_of_keys()) if model is None else providers.key_faults(model)
+
+
 def _look_here_for_callables() -> None:
     """People's modules are found where the worker was started, as `python -m` would find them."""
     if (here := str(Path.cwd())) not in sys.path:

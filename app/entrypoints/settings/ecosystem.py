@@ -53,7 +53,7 @@ def understood(environ: Mapping[str, str]) -> Nested:
 
 def provider_variables(environ: Mapping[str, str]) -> dict[str, bool]:
     """Which of the variables left to the SDKs are set; never what they hold."""
-    return {name: bool(environ.get(name)) for name in LEFT_TO_THE_SDKS}
+    return {name: bool(environ.get(name, "").strip()) for name in LEFT_TO_THE_SDKS}
 
 
 def _implementation(kind: str, environ: Mapping[str, str]) -> dict[str, object]:

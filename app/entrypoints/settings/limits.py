@@ -40,8 +40,11 @@ class LimitsSettings(Group):
         description="How long a model call waits for its turn; one that would wait longer fails, "
         "and its task is tried again when the turn would have come.",
     )
-    answer_tokens: Many = Field(
-        1_000, description="How long an answer is taken to be before it is there."
+    answer_tokens: int = Field(
+        1_000,
+        ge=1,
+        le=1_000_000,
+        description="How long an answer is taken to be before it is there.",
     )
     breaker_failures: Many = Field(
         5,
