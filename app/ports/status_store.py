@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from app.domain.model.commands import CancelTask, SubmitTask
 from app.domain.model.dead_letters import DeadLetter
@@ -66,6 +66,27 @@ class Page:
     next_cursor: str | None
 
 
+_AT_ONCE, _BYTES_AT_ONCE = 1_000, 64_000
+"""Events and bytes of a portion. An event that is larger comes all the same."""
+
+Row = TypeVar("Row")
+
+
+def portion(rows: Iterable[tuple[tuple[int, int], int, Row]]) -> list[Row]:
+    """The first of rows that come with their place and size; what shares a place is not parted.
+
+    No more rows are taken than are returned, but for one.
+    """
+    taken: list[Row] = []
+    size, last = 0, (0, 0)
+    for place, bytes_of_it, row in rows:
+        if (len(taken) >= _AT_ONCE or size >= _BYTES_AT_ONCE) and place != last:
+            break
+        taken.append(row)
+        size, last = size + bytes_of_it, place
+    return taken
+
+
 class TaskFinder(Protocol):
     """Looks a task up."""
 
@@ -94,7 +115,10 @@ class StatusStore(TaskFinder, StoredOffsets, Protocol):
 
     @abstractmethod
     async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:
-        """The task's events behind `(attempt, sequence)`, in that order."""
+        """A portion of the task's events behind `(attempt, sequence)`, in that order.
+
+        It ends as `portion` says; behind the last event there is an empty one.
+        """
 
     @abstractmethod
     async def ping(self) -> None:

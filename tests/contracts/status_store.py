@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.model.errors import InvalidInput
-from app.domain.model.events import InputRequest, TaskError
+from app.domain.model.events import Event, InputRequest, TaskError
 from app.domain.model.ids import ContextId, TaskId
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.priorities import Priority
@@ -17,6 +17,7 @@ from tests.builders import (
     completed,
     failed,
     input_required,
+    progressed,
     started,
     stepped,
     submitted,
@@ -90,6 +91,30 @@ class StatusStoreContract:
         assert await views.store.events(task_id()) == told
         assert await views.store.events(task_id(), (1, 3)) == told[3:]
         assert await views.store.events(task_id(), (2, 10)) == []
+
+    async def test_many_or_large_events_come_in_portions_that_part_nothing(
+        self, views: Views
+    ) -> None:
+        told = [started(), *(token(sequence=n, text="x" * 20_000) for n in range(2, 12))]
+        several = [progressed(sequence=12), token(sequence=12), completed(sequence=12)]
+        small = [token(attempt=2, sequence=n, text="y") for n in range(1, 2_500)]
+        await views.writer.save(update(*told, *several, *small))
+        seen: list[Event] = []
+        sizes = []
+        while portion := await views.store.events(
+            task_id(), (seen[-1].attempt, seen[-1].sequence) if seen else (0, 0)
+        ):
+            seen += portion
+            sizes.append(sum(len(each.model_dump_json()) for each in portion))
+        assert [each.TYPE for each in seen[11:14]] == sorted(each.TYPE for each in several)
+        assert seen == [*told, *sorted(several, key=lambda each: each.TYPE), *small]
+        assert len(sizes) > 5
+        assert max(sizes) < 400_000
+        await views.writer.save(
+            update(started("t-2"), token("t-2", sequence=2, text="z" * 900_000))
+        )
+        assert len(await views.store.events(task_id("t-2"), (1, 1))) == 1
+        assert await views.store.events(task_id("t-2"), (10**30, 10**30)) == []
 
     async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(
         self, views: Views

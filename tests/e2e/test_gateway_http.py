@@ -4,17 +4,20 @@ import asyncio
 import json
 import re
 import shlex
+import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.entrypoints.gateway import protocol
-from tests.builders import completed, progressed, started, submitted, task_id
-from tests.gateway_under_test import Gateway, until
+from tests.builders import completed, progressed, started, submitted, task_id, token
+from tests.gateway_under_test import QUICK, Gateway, until
 
 DOCS = Path(__file__).parents[2] / "docs" / "http.md"
+EVENTS = f"/v1/tasks/{task_id()}/events"
 START = b'{"agent":"business-analyst","input":'
 POST = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -236,3 +239,78 @@ async def test_the_examples_of_the_documentation_work(gateway: Gateway, url: str
         )
         out, _ = await process.communicate()
         assert process.returncode == 0, f"{command}\n{out.decode()}"
+
+
+async def test_more_streams_and_waits_than_may_be_are_told_to_come_back() -> None:
+    limits = replace(QUICK, max_streams=2, max_waiting=1)
+    gateway = Gateway(limits=limits)
+    async with gateway.listening() as url, asyncio.timeout(10):
+        await gateway.happen(submitted(), started())
+        async with (
+            httpx.AsyncClient(base_url=url, timeout=20) as http,
+            http.stream("GET", EVENTS) as one,
+        ):
+            first = one.aiter_bytes()  # without it the stream is closed
+            await anext(first)
+            async with http.stream("GET", EVENTS) as two:
+                second = two.aiter_bytes()
+                await anext(second)
+                refused = await http.get(EVENTS)
+                assert (refused.status_code, refused.json()["code"]) == (503, "too-many-streams")
+                assert refused.headers["retry-after"] == "5"
+                assert (
+                    await http.get(EVENTS, headers={"Accept": "application/json"})
+                ).status_code == 200
+            task = EVENTS.removesuffix("/events")
+            waiting = asyncio.create_task(http.get(task, headers={"Prefer": "wait=9"}))
+            await until(lambda: len(gateway.waiters.listeners[task_id()]) == 2)
+            refused = await http.get(task, headers={"Prefer": "wait=9"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "too-many-waiting")
+            body = {"agent": "business-analyst", "input": "x"}
+            taken = await http.post("/v1/tasks", json=body, headers={"Prefer": "wait=9"})
+            assert taken.status_code == 202
+            assert "preference-applied" not in taken.headers
+            await gateway.happen(completed())
+            assert (await waiting).json()["state"] == "completed"
+            assert (await http.get(task, headers={"Prefer": "wait=9"})).status_code == 200
+            assert (await http.get(EVENTS)).status_code == 200
+
+
+async def little_buffered(
+    host: str, port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose kernel does not read megabytes ahead."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, (host, port))
+    return await asyncio.open_connection(sock=connection, limit=4_096)
+
+
+async def test_who_reads_nothing_is_left_and_who_reads_slowly_is_not(
+    gateway: Gateway, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the answer no more is held than the buffers of a connection."""
+    monkeypatch.setattr(protocol, "_WRITE_SECONDS", 1)
+    sent = [token(sequence=n, text="x" * 90_000) for n in range(2, 202)]
+    await gateway.happen(submitted(), started(), *sent, completed(sequence=202))
+    host, port = url.removeprefix("http://").split(":")
+    request = f"GET {EVENTS} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    async with asyncio.timeout(60):
+        slow, asking = await little_buffered(host, int(port))
+        deaf, shouting = await little_buffered(host, int(port))
+        for writer in (asking, shouting):
+            writer.write(request)
+        read = 0
+        for _ in range(12):
+            read += len(await slow.readexactly(400_000))
+            await asyncio.sleep(0.25)
+        while part := await slow.read(1_000_000):
+            read += len(part)
+            if part.endswith(b"0\r\n\r\n"):
+                break
+        assert read > 200 * 90_000
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await deaf.readexactly(200 * 90_000)
+        for writer in (asking, shouting):
+            writer.close()

@@ -2,16 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
+from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.events import Event, ResultEvent
+from app.domain.model.ids import TaskId
 from app.domain.model.progress import fold
+from app.domain.model.task import Task
 from app.entrypoints.gateway.event_stream import START, EventStream, GapFree, Position, position
-from app.ports.status_store import ViewUpdate
+from app.ports.status_store import StoreUnavailable, ViewUpdate
 from tests.builders import completed, progressed, started, stepped, submitted, task_id, token
 from tests.gateway_under_test import Gateway
 
@@ -256,3 +259,95 @@ async def save(gateway: Gateway, *events: Event) -> None:
             progress = fold(progress, event, event.sequence)
     known = {task_id(): progress} if progress else {}
     await gateway.store.save(ViewUpdate([submitted()], known, events, before={}, after={}))
+
+
+class Counted(MemoryStatusStore):
+    """Counts how often it is asked, and how many of its answers are held at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def events(self, task_id: TaskId, after: tuple[int, int] = START) -> Sequence[Event]:
+        self.asked += 1
+        return await super().events(task_id, after)
+
+    async def find(self, task_id: TaskId) -> Task | None:
+        self.asked += 1
+        return await super().find(task_id)
+
+
+async def test_all_who_follow_one_task_cost_one_look() -> None:
+    gateway = Gateway(store=Counted())
+    assert isinstance(gateway.store, Counted)
+    await save(gateway, started())
+    stream = EventStream(gateway.store, gateway.waiters, gateway.draining, 10, 60)
+    async with asyncio.timeout(60):
+        readers = [aiter(stream.follow(task_id(), START)) for _ in range(500)]
+        for reader in readers:
+            assert await anext(reader) == b"retry: 1000\n\n"
+        first = await asyncio.gather(*(anext(reader) for reader in readers))
+        assert {*map(tuple, map(ids, first))} == {("1.1",)}
+        coming = asyncio.gather(*(anext(reader) for reader in readers))
+        await asyncio.sleep(0.1)
+        gateway.store.asked = 0
+        await asyncio.sleep(1)
+        assert gateway.store.asked < 20
+        await save(gateway, token(sequence=2), completed(sequence=3))
+        assert {*map(tuple, map(ids, await coming))} == {("1.2", "1.3")}
+        assert [await anext(reader, None) for reader in readers] == [None] * 500
+        assert gateway.store.asked < 40
+
+
+async def test_a_reader_that_is_far_behind_misses_nothing_and_holds_up_nobody() -> None:
+    gateway = Gateway()
+    stream = EventStream(gateway.store, gateway.waiters, gateway.draining, 10, 60)
+    tokens = [token(sequence=n, text="x" * 9_000) for n in range(2, 200)]
+    await save(gateway, started(), *tokens[:10])
+    async with asyncio.timeout(60):
+        slow, quick = (aiter(stream.follow(task_id(), START)) for _ in range(2))
+        for reader in (slow, quick):
+            await anext(reader)
+        behind = [await anext(slow)]
+        await save(gateway, *tokens[10:], completed(sequence=200))
+        whole = b"".join([chunk async for chunk in quick])
+        late = aiter(stream.follow(task_id(), (1, 150)))
+        rest = b"".join([chunk async for chunk in late])
+        behind += [chunk async for chunk in slow]
+    assert ids(whole) == ids(b"".join(behind)) == [f"1.{n}" for n in range(1, 201)]
+    assert ids(rest) == [f"1.{n}" for n in range(151, 201)]
+    assert max(map(len, behind)) <= 64_000
+
+
+async def test_a_failing_look_ends_every_stream_and_the_next_one_begins_anew() -> None:
+    class Away(MemoryStatusStore):
+        async def events(self, task_id: TaskId, after: tuple[int, int] = START) -> Sequence[Event]:
+            raise StoreUnavailable("no database")
+
+    gateway = Gateway(asked_store=Away())
+    store = gateway.services.store
+    stream = EventStream(store, gateway.waiters, gateway.draining, 10, 60)
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            readers = [aiter(stream.follow(task_id(), START)) for _ in range(3)]
+            for reader in readers:
+                await anext(reader)
+            said = await asyncio.gather(*map(anext, readers), return_exceptions=True)
+            assert [type(each) for each in said] == [StoreUnavailable] * 3
+
+
+async def test_the_list_goes_on_page_by_page(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    sent = [token(sequence=n, text="x" * 9_000) for n in range(2, 300)]
+    await gateway.happen(submitted(), started(), *sent, completed(sequence=300))
+    path: str | None = PATH
+    found, pages = [], 0
+    while path:
+        answer = await client.get(path, headers=AS_LIST)
+        assert len(answer.content) < 1_200_000
+        found += [each["id"] for each in answer.json()["items"]]
+        path = answer.links["next"]["url"] if "next" in answer.links else None
+        following = answer.json()["next_after"]
+        assert (path is None) == (following is None)
+        pages += 1
+    assert found == [f"1.{n}" for n in range(1, 301)]
+    assert pages > 1

@@ -18,6 +18,7 @@ from app.ports.status_store import (
     TaskFilter,
     ViewStore,
     ViewUpdate,
+    portion,
 )
 
 _EventKey = tuple[int, int, str]
@@ -57,7 +58,11 @@ class MemoryStatusStore(StatusStore, ViewStore):
 
     async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:
         told = self._events.get(task_id, {})
-        return [told[key] for key in sorted(told) if key[:2] > after]
+        return portion(
+            (key[:2], len(told[key].model_dump_json()), told[key])
+            for key in sorted(told)
+            if key[:2] > after
+        )
 
     async def ping(self) -> None:
         """Memory always answers."""

@@ -16,7 +16,8 @@ from app.domain.model.task import Task, TaskSummary, describe, summary
 from app.domain.model.vocabulary import MESSAGES
 
 _PROGRESS = TypeAdapter(Progress)
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
+"""The largest number of an attempt or an event that is stored."""
 
 
 class TaskRow(NamedTuple):
@@ -107,8 +108,8 @@ def label_rows(command: SubmitTask) -> list[LabelRow]:
 def event_row(event: Event) -> EventRow:
     return EventRow(
         event.task_id,
-        min(event.attempt, _LARGEST),  # whoever writes to the topic may number as they like
-        min(event.sequence, _LARGEST),
+        min(event.attempt, LARGEST),  # whoever writes to the topic may number as they like
+        min(event.sequence, LARGEST),
         event.TYPE,
         event.model_dump_json(by_alias=True),
         plain(event.traceparent) if event.traceparent else None,

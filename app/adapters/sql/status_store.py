@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from app.adapters.sql.database import Database
-from app.adapters.sql.rows import command_of, event_of, plain, summary_of, task_of
+from app.adapters.sql.rows import LARGEST, command_of, event_of, plain, summary_of, task_of
 from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 from app.adapters.sql.view_store import read_offsets
 from app.domain.model.commands import SubmitTask
@@ -26,13 +26,15 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task, TaskSummary
 from app.ports.event_log import Offsets
-from app.ports.status_store import Page, StatusStore, TaskFilter
+from app.ports.status_store import Page, StatusStore, TaskFilter, portion
 
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
 _FIND = select(*_KNOWN).where(tasks.c.id == bindparam("task_id"))
 _INLINE = 16_384
 """Characters of both halves of a task up to which a list reads it together with others."""
+_SIZES = 1_100
+"""Events whose sizes are asked for at once: a portion and what may share its last place."""
 _LARGE = (
     func.coalesce(func.length(tasks.c.command), 0) + func.coalesce(func.length(tasks.c.progress), 0)
     > _INLINE
@@ -73,14 +75,7 @@ class SqlStatusStore(StatusStore):
         return Page(items, cursor_at(place_of(items[-1])) if more else None)
 
     async def events(self, task_id: TaskId, after: tuple[int, int] = (0, 0)) -> Sequence[Event]:
-        place = tuple_(events.c.attempt, events.c.sequence)
-        query = (
-            select(events.c.type, events.c.body, events.c.traceparent)
-            .where(events.c.task_id == task_id, place > tuple_(*after))
-            .order_by(events.c.attempt, events.c.sequence, events.c.type)
-        )
-        rows = await self._database.read(lambda views: views.execute(query).all())
-        return [event_of(*row) for row in rows]
+        return await self._database.read(lambda views: _portion(views, task_id, after))
 
     async def offsets(self) -> Offsets:
         return await read_offsets(self._database)
@@ -88,6 +83,24 @@ class SqlStatusStore(StatusStore):
     async def ping(self) -> None:
         query = select(offsets.c.next).limit(1)
         await self._database.read(lambda views: views.execute(query).all())
+
+
+def _portion(views: Connection, task_id: TaskId, after: tuple[int, int]) -> list[Event]:
+    """SQLite reads row by row, so that reading can end anywhere; PostgreSQL is asked for sizes."""
+    place = tuple_(events.c.attempt, events.c.sequence)
+    behind = (events.c.task_id == task_id, place > tuple_(*(min(n, LARGEST) for n in after)))
+    ordered = (events.c.attempt, events.c.sequence, events.c.type)
+    rows = select(events.c.type, events.c.body, events.c.traceparent, *ordered[:2])
+    rows = rows.where(*behind).order_by(*ordered)
+    if views.dialect.name == "sqlite":
+        with views.execute(rows) as found:
+            sized = (((row.attempt, row.sequence), len(row.body), row) for row in found)
+            return [event_of(*row[:3]) for row in portion(sized)]
+    sizes = select(*ordered[:2], func.octet_length(events.c.body)).where(*behind)
+    sizes = sizes.order_by(*ordered).limit(_SIZES)
+    measured = (((row[0], row[1]), row[2], row) for row in views.execute(sizes))
+    count = len(portion(measured))
+    return [event_of(*row[:3]) for row in views.execute(rows.limit(count))] if count else []
 
 
 def _summaries(views: Connection, ids: Sequence[str]) -> Iterator[TaskSummary]:

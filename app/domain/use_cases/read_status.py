@@ -6,12 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from weakref import WeakValueDictionary
 
 from app.domain.model.errors import UnknownTask
 from app.domain.model.ids import TaskId, minted_at
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.task import Task, carried_on
 from app.domain.use_cases.await_result import Listener, ResultWaiters
+from app.domain.use_cases.shared_look import SharedLook
 from app.domain.use_cases.views_lag import ViewsBehind, ViewsLag
 from app.ports.clock import Clock
 from app.ports.status_store import StatusStore, StoreUnavailable
@@ -26,6 +29,8 @@ _ANSWERS = 10_000
 _ANSWER_BYTES = 32_000_000
 """How many answers are remembered, and what they take together: the older ones go."""
 _ENDED = frozenset(state for state in TaskState if state.terminal)
+_LOOKS = 100
+"""How many tasks that are waited for are looked at in a second."""
 _RECHECK = 1.0
 """How often a waiter looks by itself, should the news not reach it. Seconds, as all of these."""
 
@@ -73,6 +78,9 @@ class ReadStatus:
     clock: Clock
     lag: ViewsLag
     answers: RecentAnswers = field(default_factory=RecentAnswers)
+    _looks: WeakValueDictionary[TaskId, SharedLook[Task | None]] = field(
+        default_factory=WeakValueDictionary, init=False
+    )
 
     def accepted(self, task: Task) -> None:
         """Remember a task that was accepted just now: from now on it is not unknown here."""
@@ -104,7 +112,7 @@ class ReadStatus:
         while True:
             left = deadline - asyncio.get_running_loop().time()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, _RECHECK)):
+                async with asyncio.timeout(min(left, self._until_recheck(task.id))):
                     await listener.settled.wait()
             viewed = None
             if not listener.settled.is_set():
@@ -133,7 +141,7 @@ class ReadStatus:
                 if left <= 0:
                     break
                 try:
-                    async with asyncio.timeout(min(left, _RECHECK)):
+                    async with asyncio.timeout(min(left, self._until_recheck(task_id))):
                         await listener.settled.wait()
                 except TimeoutError:
                     task = await self._viewed(task_id) or task
@@ -168,7 +176,19 @@ class ReadStatus:
             await asyncio.sleep(next(pauses, _LOOK_AGAIN[-1]))
 
     async def _viewed(self, task_id: TaskId) -> Task | None:
-        return self.answers.newest(task_id, await self.store.find(task_id))
+        look = self._looks.get(task_id)
+        if look is None:  # it stays as long as somebody waits for it
+            look = self._looks[task_id] = SharedLook(partial(self.store.find, task_id))
+        return self.answers.newest(task_id, await look())
+
+    def _until_recheck(self, task_id: TaskId) -> float:
+        """Seconds until all who wait for a task look again, which they do at one time.
+
+        With very many tasks that are waited for each is looked at less often.
+        """
+        period = max(_RECHECK, len(self.waiters.listeners) / _LOOKS)
+        phase = hash(task_id) % _LOOKS / _LOOKS * period
+        return period - (asyncio.get_running_loop().time() - phase) % period
 
     async def _seen(self, task_id: TaskId, patience: float) -> Task | None:
         with suppress(UnknownTask):

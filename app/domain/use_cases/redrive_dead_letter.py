@@ -119,7 +119,7 @@ class RedriveDeadLetter:
         """The end of the letter's run: after a crash a later one than that which ended the task."""
         same = task.attempt == letter.attempts
         behind = max(0, task.sequence - 2) if same else 0  # a redrive may stand behind the ending
-        return await self.status.events(task.id, (letter.attempts, behind))
+        return await last_words(self.status, task.id, (letter.attempts, behind))
 
     async def settle(
         self, letter: DeadLetter, by: str, task_id: TaskId | None, *, edited: bool = False
@@ -136,6 +136,17 @@ class RedriveDeadLetter:
         await self.log.publish(settled)
         self.letters.recent.add(settled)
         return KnownLetter(letter, settled)
+
+
+async def last_words(
+    status: StatusStore, task_id: TaskId, after: tuple[int, int]
+) -> Sequence[Event]:
+    """The last event of each attempt behind a place, however many there are."""
+    last: dict[int, Event] = {}
+    while told := await status.events(task_id, after):
+        last |= {each.attempt: each for each in told}
+        after = told[-1].attempt, told[-1].sequence
+    return list(last.values())
 
 
 def reopening(

@@ -15,7 +15,7 @@ from app.domain.model.letters import KnownLetter, LetterState
 from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.task import Task
 from app.domain.use_cases.read_letters import LOOK_AGAIN, PATIENCE
-from app.domain.use_cases.redrive_dead_letter import RedriveDeadLetter, reopening
+from app.domain.use_cases.redrive_dead_letter import RedriveDeadLetter, last_words, reopening
 from app.ports.letter_store import LetterFilter
 
 _FRESH = timedelta(seconds=10)
@@ -116,9 +116,8 @@ class RetryTask:
         times = sum(each.ended for each in task.attempts)
         """More than before: each time it came back, it had ended once more."""
         if task.state.terminal:
-            told = await self.redrive.status.events(
-                task.id, (task.attempt, max(0, task.sequence - 2))
-            )
+            behind = task.attempt, max(0, task.sequence - 2)
+            told = await last_words(self.redrive.status, task.id, behind)
             opened = reopening(task, task.attempt, told, times=times, at=now)
             await self.redrive.log.publish(
                 opened.model_copy(update={"traceparent": command.traceparent})

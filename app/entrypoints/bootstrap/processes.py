@@ -105,6 +105,8 @@ async def gateway(
                 limits=GatewayLimits(
                     max_body_bytes=settings.gateway.max_body_bytes,
                     max_wait_seconds=settings.gateway.max_wait_seconds,
+                    max_streams=settings.gateway.max_streams,
+                    max_waiting=settings.gateway.max_waiting,
                     heartbeat_seconds=settings.gateway.heartbeat_seconds,
                 ),
                 docs=settings.gateway.docs,

@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.entrypoints.gateway.body_limit import BodyLimit
+from app.entrypoints.gateway.crowds import Crowd
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.fleet_metrics import FleetCollector
 from app.entrypoints.gateway.last_resort import LastResort
@@ -55,8 +56,9 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
         ],
     )
     answer_with_problems(app, services)
-    add_submit_route(app, services, draining, metrics)
-    add_task_routes(app, services, draining)
+    waiting = Crowd.of_waiting(services.limits.max_waiting)
+    add_submit_route(app, services, draining, metrics, waiting)
+    add_task_routes(app, services, draining, waiting)
     add_action_routes(app, services)
     add_event_routes(app, services, draining, metrics)
     add_dead_letter_routes(app, services)

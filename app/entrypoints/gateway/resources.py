@@ -3,15 +3,17 @@
 They are built from what is valid already, so nothing is validated on the way out.
 """
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from app.domain.model.agents import Agent
 from app.domain.model.events import Event
+from app.domain.model.ids import TaskId
 from app.domain.model.task import Task, TaskSummary
-from app.ports.status_store import Page
+from app.ports.status_store import Page, StatusStore
+
+_PAGE_BYTES, _PAGE_EVENTS = 1_000_000, 1_000
 
 
 class Resource(BaseModel):
@@ -123,9 +125,12 @@ class EventResource(Event):
 
 
 class EventList(Resource):
-    """A task's events so far, in order."""
+    """A task's events so far, in order: about a megabyte or a thousand of them."""
 
     items: list[EventResource]
+    next_after: str | None = Field(
+        description="Ask for what follows with `after=`; null where nothing does so far."
+    )
 
 
 class Health(Resource):
@@ -153,5 +158,24 @@ def event_json(event: Event) -> str:
     return f'{{"id":"{event_id(event)}","type":"{event.TYPE}",{fields[1:]}'
 
 
-def event_list_json(events: Sequence[Event]) -> bytes:
-    return f'{{"items":[{",".join(map(event_json, events))}]}}'.encode()
+class EventsPage(NamedTuple):
+    """The body of an `EventList`, and what of it the headers repeat."""
+
+    json: bytes
+    next_after: str | None
+
+
+async def events_page(store: StatusStore, task_id: TaskId, after: tuple[int, int]) -> EventsPage:
+    """The events behind a place, up to a megabyte or a thousand of them."""
+    texts: list[str] = []
+    size, last = 0, None
+    while told := await store.events(task_id, after):
+        if size >= _PAGE_BYTES or len(texts) >= _PAGE_EVENTS:
+            break
+        texts += map(event_json, told)
+        size = sum(map(len, texts))
+        after, last = (told[-1].attempt, told[-1].sequence), event_id(told[-1])
+    next_after = last if told else None
+    following = "null" if next_after is None else f'"{next_after}"'
+    body = f'{{"items":[{",".join(texts)}],"next_after":{following}}}'
+    return EventsPage(body.encode(), next_after)

@@ -34,6 +34,10 @@ class GatewayLimits:
 
     max_body_bytes: int = 1_000_000
     max_wait_seconds: float = 60
+    max_streams: int = 1_000
+    """How many event streams may be open at one time."""
+    max_waiting: int = 1_000
+    """How many requests may wait for a result at one time."""
     heartbeat_seconds: float = 15
     """How long an event stream may be silent before it says that it is alive."""
     readiness_seconds: float = 2

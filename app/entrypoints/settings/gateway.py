@@ -15,6 +15,19 @@ class GatewaySettings(Group):
     max_wait_seconds: Seconds = Field(
         60, description="The longest `Prefer: wait=N` that is honoured."
     )
+    max_streams: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        description="How many event streams may be open at one time; one more is refused with 503.",
+    )
+    max_waiting: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        description="How many requests may wait for a result at one time (`Prefer: wait`). One "
+        "more `GET` is refused with 503; one more `POST` is accepted and answered at once.",
+    )
     heartbeat_seconds: Seconds = Field(
         15, description="How often a silent event stream says that it is alive."
     )

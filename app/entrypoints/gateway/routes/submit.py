@@ -10,6 +10,7 @@ from app.domain.model.errors import PlatformError, Unavailable
 from app.domain.model.task import Task
 from app.domain.use_cases.await_result import Listener
 from app.entrypoints.gateway import described
+from app.entrypoints.gateway.crowds import Crowd
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.metrics import GatewayMetrics
 from app.entrypoints.gateway.negotiation import JSON, chosen
@@ -23,7 +24,11 @@ from app.entrypoints.gateway.tracing import callers_traceparent
 
 
 def add_submit_route(
-    app: FastAPI, services: GatewayServices, draining: Draining, metrics: GatewayMetrics
+    app: FastAPI,
+    services: GatewayServices,
+    draining: Draining,
+    metrics: GatewayMetrics,
+    waiting: Crowd,
 ) -> None:
     """Serve `POST /v1/tasks`."""
 
@@ -32,8 +37,11 @@ def add_submit_route(
         seconds = preferred_wait(request, services.limits.max_wait_seconds)
         with services.status.waiters.listening() as listener:
             task = await accept(request, listener)
+            if waiting.full:  # a preference may be passed over: the task is taken all the same
+                seconds = None
             if seconds is not None:
-                task = await ended(request, task, listener, seconds)
+                with waiting.joined():
+                    task = await ended(request, task, listener, seconds)
         return _answer(task, seconds, services.current_trace_id())
 
     async def accept(request: Request, listener: Listener) -> Task:

@@ -15,6 +15,7 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.messages import WrittenTime
 from app.entrypoints.gateway import described
 from app.entrypoints.gateway.conditional import conditional
+from app.entrypoints.gateway.crowds import Crowd
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.negotiation import JSON, chosen
 from app.entrypoints.gateway.preferences import applied, preferred_wait
@@ -86,7 +87,9 @@ class TaskQuery(BaseModel):
         return [TaskState(name) for name in dict.fromkeys(names)]
 
 
-def add_task_routes(app: FastAPI, services: GatewayServices, draining: Draining) -> None:
+def add_task_routes(
+    app: FastAPI, services: GatewayServices, draining: Draining, waiting: Crowd
+) -> None:
     """Serve `GET` of `/v1/tasks` and `/v1/tasks/{task_id}`."""
 
     @app.get("/v1/tasks/{task_id}", **described.READ)
@@ -96,7 +99,9 @@ def add_task_routes(app: FastAPI, services: GatewayServices, draining: Draining)
         seconds = preferred_wait(request, services.limits.max_wait_seconds)
         task = None
         if seconds is not None:
-            task = await draining.unless(request, services.status.wait(known, seconds))
+            waiting.refuse_more()
+            with waiting.joined():
+                task = await draining.unless(request, services.status.wait(known, seconds))
         if task is None:
             task = await services.status.find(known)
         headers = {"Vary": "Accept, Prefer", **applied(seconds)}
