@@ -23,7 +23,7 @@ from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.local_servers import alone_in, local_broker
 from app.entrypoints.bootstrap.memory_broker import MemoryBroker
 from app.entrypoints.bootstrap.stores import Store, open_store
-from app.entrypoints.cli.people import DEFAULT_URL
+from app.entrypoints.cli.completion import DEFAULT_URL
 from app.entrypoints.gateway import serving
 from app.entrypoints.process import Stop, run_until_stopped
 from app.entrypoints.settings import Settings, StoreSettings

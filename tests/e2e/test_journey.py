@@ -1,8 +1,11 @@
 """One task, by every way in: over HTTP, on the command line, and as a record on Kafka."""
 
 import json
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -295,3 +298,43 @@ async def test_the_result_can_be_read_from_kafka_too(user: Outside) -> None:
 
     (record,) = await user.read("results", ends_it)
     assert json.loads(record.value)["result"] == (await user.ended(task_id))["result"]
+
+
+def offered(fleet: Fleet, *words: str) -> list[str]:
+    """What bash would offer for the last of these words at the tab key."""
+    program = Path(sys.executable).with_name("crewline")
+    asked = {
+        "_CREWLINE_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(("crewline", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
+    said = subprocess.run(
+        [program],
+        check=False,
+        env=fleet.environ() | asked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stderr == ""
+    return said.stdout.split()
+
+
+async def test_the_tab_key_offers_agents_states_and_ids(fleet: Fleet, user: Outside) -> None:
+    body = {"agent": "business-analyst", "input": BRIEF}
+    task_id = (await user.http.post("/v1/tasks", json=body)).json()["id"]
+    await user.ended(task_id)
+    assert offered(fleet, "submit", "busi") == ["business-analyst"]
+    assert offered(fleet, "list", "--agent", "solu") == ["solution-architect"]
+    assert offered(fleet, "list", "--state", "failed,comp") == ["failed,completed"]
+    assert offered(fleet, "status", task_id[:-4]) == [task_id]
+    assert offered(fleet, "cancel", task_id[:-4]) == [], "it has ended"
+    assert offered(fleet, "dlq", "list", "--reason", "pois") == ["poison"]
+
+
+def test_the_tab_key_offers_nothing_where_no_gateway_answers(fleet: Fleet) -> None:
+    fleet.environment["CREWLINE_URL"] = "http://127.0.0.1:9"
+    try:
+        assert offered(fleet, "submit", "busi") == []
+    finally:
+        del fleet.environment["CREWLINE_URL"]

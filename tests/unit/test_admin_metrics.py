@@ -11,7 +11,7 @@ from app.adapters.memory.event_feed import MemoryEventFeed
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.status_store import MemoryStatusStore
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason, Origin
-from app.domain.model.events import Event
+from app.domain.model.events import Event, TraceModelCall
 from app.domain.model.messages import Message
 from app.domain.use_cases.project_status import ProjectStatus
 from app.entrypoints.admin import behind, projector_meter
@@ -130,6 +130,36 @@ async def test_what_runs_is_counted_while_it_runs() -> None:
     go.set()
     await asyncio.gather(*tasks)
     assert worker.value("crewline_worker_running") == 0
+
+
+def asked(model: str, **fields: object) -> TraceModelCall:
+    return TraceModelCall.model_validate(
+        {**stepped().model_dump(), "model": model, "provider": "openai", "duration_ms": 1} | fields
+    )
+
+
+async def test_calls_tokens_and_money_are_counted_for_each_model() -> None:
+    worker = Metered()
+    answered = {"input_tokens": 100, "cached_tokens": 60, "output_tokens": 7, "cost_usd": 0.25}
+    await worker.handles(started(), asked("gpt", **answered), asked("gpt", error="away"))
+    model = {"agent": ANALYST, "provider": "openai", "model": "gpt"}
+    calls = [
+        worker.value("crewline_model_calls_total", **model, outcome=outcome)
+        for outcome in ("completed", "failed")
+    ]
+    tokens = [
+        worker.value("crewline_model_tokens_total", **model, type=type_)
+        for type_ in ("input", "cached", "output")
+    ]
+    assert (calls, tokens) == ([1, 1], [100, 60, 7])
+    assert worker.value("crewline_model_cost_usd_total", **model) == 0.25
+
+
+async def test_models_that_tasks_invent_share_one_label() -> None:
+    worker = Metered()
+    await worker.handles(*(asked(f"model-{number}") for number in range(150)))
+    rest = {"agent": ANALYST, "provider": "", "model": "", "outcome": "completed"}
+    assert worker.value("crewline_model_calls_total", **rest) == 50
 
 
 async def test_dead_letters_are_counted_by_reason() -> None:

@@ -16,6 +16,7 @@ from app.domain.model.events import (
     TaskFailed,
     TaskRejected,
     TaskStarted,
+    TraceModelCall,
 )
 from app.domain.model.ids import AgentName
 from app.domain.model.lifecycle import TaskState
@@ -90,6 +91,7 @@ class WorkerMeter:
             ("agent",),
             registry=registry,
         )
+        self._models = _ModelMeter(registry)
         running = Gauge("crewline_worker_running", "Tasks in hand now.", registry=registry)
         running.set_function(lambda: self.running)
 
@@ -101,6 +103,10 @@ class WorkerMeter:
     def note_blocked(self, agent: str, seconds: float) -> None:
         """This agent has kept everything else from running; from any thread."""
         self._blocked.labels(agent if agent in self._known else "").inc(seconds)
+
+    def note_model_call(self, event: TraceModelCall) -> None:
+        """A chat model was asked, and has cost what this says."""
+        self._models.note(event, event.agent if event.agent in self._known else "")
 
     def dead_letters(self, letters: DeadLetters) -> DeadLetters:
         return _MeteredDeadLetters(letters, self._letters)
@@ -133,6 +139,49 @@ class WorkerMeter:
         return meter
 
 
+_MOST_MODELS = 100
+"""Tasks may name models, and each is a series: further ones share an empty label."""
+
+
+class _ModelMeter:
+    """What models were asked and what that cost, counted when it is known: it is spent then."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._named: set[tuple[str, str]] = set()
+        labels = ("agent", "provider", "model")
+        self._calls = Counter(
+            "crewline_model_calls", "Chat models asked.", (*labels, "outcome"), registry=registry
+        )
+        self._tokens = Counter(
+            "crewline_model_tokens",
+            "Tokens that models have read (input, of which the provider had cached some) and "
+            "written (output).",
+            (*labels, "type"),
+            registry=registry,
+        )
+        self._cost = Counter(
+            "crewline_model_cost_usd",
+            "US dollars of the calls whose price is known.",
+            labels,
+            registry=registry,
+        )
+
+    def note(self, event: TraceModelCall, agent: str) -> None:
+        model = (event.provider or "", event.model)
+        if model not in self._named and len(self._named) >= _MOST_MODELS:
+            model = ("", "")
+        self._named.add(model)
+        self._calls.labels(agent, *model, "failed" if event.error else "completed").inc()
+        for type_, tokens in (
+            ("input", event.input_tokens),
+            ("cached", event.cached_tokens),
+            ("output", event.output_tokens),
+        ):
+            self._tokens.labels(agent, *model, type_).inc(tokens)
+        if event.cost_usd is not None:
+            self._cost.labels(agent, *model).inc(event.cost_usd)
+
+
 @dataclass(frozen=True, slots=True)
 class _AgentMeter:
     wait: Histogram
@@ -153,6 +202,8 @@ class _MeteredLog(EventLog):
             return self._start(message)
         if state := _ENDINGS.get(type(message)):
             return self._end(cast("Event", message), state)
+        if type(message) is TraceModelCall:
+            self._meter.note_model_call(message)
         return self._inner.append(message)
 
     async def _start(self, event: TaskStarted) -> Awaitable[None]:

@@ -5,14 +5,28 @@ from typing import Annotated
 
 import typer
 
+from app.entrypoints.cli import completion
+from app.entrypoints.cli.completion import DEFAULT_URL
 from app.entrypoints.cli.outcomes import told
-from app.entrypoints.cli.people import DEFAULT_URL, AsJson, Url
+from app.entrypoints.cli.people import AsJson, Url
 
-LetterId = Annotated[str, typer.Argument(metavar="ID", help="The dead letter's id.")]
-Agent = Annotated[str | None, typer.Option(metavar="NAME", help="Only this agent's.")]
+LetterId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="The dead letter's id.", autocompletion=completion.dead_letters
+    ),
+]
+Agent = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Only this agent's.", autocompletion=completion.agents),
+]
 Reason = Annotated[
     str | None,
-    typer.Option(metavar="REASON", help="Only those: retries-exhausted, undecodable, poison, …"),
+    typer.Option(
+        metavar="REASON",
+        help="Only those: retries-exhausted, undecodable, poison, …",
+        autocompletion=completion.reasons,
+    ),
 ]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Set aside then or later.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Set aside before then.")]

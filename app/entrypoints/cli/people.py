@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from app.domain.model.priorities import Priority
+from app.entrypoints.cli import completion
+from app.entrypoints.cli.completion import DEFAULT_URL
 from app.entrypoints.cli.outcomes import told
 
 Url = Annotated[
@@ -35,14 +37,19 @@ Output = Annotated[
     Path | None,
     typer.Option("--output", metavar="DIR", help="Save the artifacts as files in this folder."),
 ]
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
-DEFAULT_URL = "http://127.0.0.1:8000"
+TaskId = Annotated[
+    str, typer.Argument(metavar="ID", help="The task's id.", autocompletion=completion.tasks)
+]
 
 
 def submit(
     agent: Annotated[
         str,
-        typer.Argument(metavar="AGENT", help="Who is to do it; `crewline agents` lists them."),
+        typer.Argument(
+            metavar="AGENT",
+            help="Who is to do it; `crewline agents` lists them.",
+            autocompletion=completion.agents,
+        ),
     ],
     text: Annotated[
         str,
@@ -149,7 +156,10 @@ def tail(task_id: TaskId, *, as_json: AsJson = False, url: Url = DEFAULT_URL) ->
 
 
 def cancel(
-    task_id: TaskId,
+    task_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The task's id.", autocompletion=completion.live_tasks),
+    ],
     *,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Why, for whoever looks at it later.")
@@ -167,7 +177,10 @@ def cancel(
 
 
 def retry(
-    task_id: TaskId,
+    task_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The task's id.", autocompletion=completion.failed_tasks),
+    ],
     *,
     wait: Wait = None,
     output: Output = None,
@@ -189,6 +202,7 @@ def list_tasks(
         typer.Option(
             metavar="STATE",
             help="submitted, working, input-required, completed, …; several by commas.",
+            autocompletion=completion.states,
         ),
     ] = None,
     created_after: Annotated[
@@ -198,7 +212,10 @@ def list_tasks(
     created_before: Annotated[
         str | None, typer.Option(metavar="TIME", help="Handed in earlier, told alike.")
     ] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Only this agent's.")] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Only this agent's.", autocompletion=completion.agents),
+    ] = None,
     context_id: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Only this conversation's.")
     ] = None,
@@ -226,7 +243,10 @@ def list_tasks(
 
 def agents(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Everything about this one.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Everything about this one.", autocompletion=completion.agents
+        ),
     ] = None,
     *,
     as_json: AsJson = False,
