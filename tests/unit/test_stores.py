@@ -1,4 +1,5 @@
 import asyncio
+import stat
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -109,3 +110,27 @@ async def test_views_that_cannot_be_read_are_unavailable_to_who_asks(tmp_path: P
     async with asyncio.timeout(10), open_late(views(tmp_path)) as store:
         with pytest.raises(StoreUnavailable):  # nobody has made the tables
             await store.find(UNHEARD)
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()}
+
+
+async def test_views_in_a_file_are_for_their_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "views"
+    async with open_store(views(folder), up_to_date=True) as store:
+        await store.find(UNHEARD)
+        assert _modes(folder) == {"views.db": 0o600, "views.db-wal": 0o600, "views.db-shm": 0o600}
+    assert _modes(tmp_path) | _modes(tmp_path / "new") == {"new": 0o700, "views": 0o700}
+
+
+async def test_views_that_others_could_read_are_closed_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    async with open_store(views(folder), up_to_date=True):
+        for each in folder.iterdir():
+            each.chmod(0o644)
+        async with open_store(views(folder), up_to_date=True) as second:  # as in `crewline dev`
+            await second.find(UNHEARD)
+            assert set(_modes(folder).values()) == {0o600}
+    assert _modes(tmp_path) == {"shared": 0o755}  # it may be open to others on purpose

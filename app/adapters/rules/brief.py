@@ -1,7 +1,9 @@
 """A text as the procedures read it: its words, statements, facts and the kind of system it is."""
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 
 from app.adapters.rules.facts import Fact
 from app.adapters.rules.knowledge import Domain, domains, software
@@ -38,7 +40,7 @@ class Brief:
     """The words that showed the domain."""
     prohibitions: tuple[Prohibition, ...] = ()
 
-    @property
+    @cached_property
     def wanted(self) -> str:
         """The text without what it forbids; every place is the same."""
         return blanked(self.text, self.prohibitions)
@@ -49,7 +51,12 @@ class Brief:
         known = self.domain is not None
         return known or self.wording.find(software(), forbidden=True) is not None
 
-    @property
+    @cached_property
+    def has_one_amount(self) -> bool:
+        """Whether the text names money once."""
+        return sum(each.kind == "money" for each in self.facts) == 1
+
+    @cached_property
     def asked(self) -> tuple[Statement, ...]:
         """The items of the text's own list of open questions."""
         found: list[Statement] = []
@@ -63,11 +70,18 @@ class Brief:
 
     def forbids(self, statement: Statement) -> bool:
         """Whether a statement says what must not be, in whatever words."""
+        first = bisect_left(self._strong_starts, statement.start)
         end = statement.start + len(statement.text)
-        return any(
-            statement.start <= each.start < end and (each.strong or each.start == statement.start)
-            for each in self.prohibitions
-        )
+        within = first < len(self._strong_starts) and self._strong_starts[first] < end
+        return within or statement.start in self._starts
+
+    @cached_property
+    def _strong_starts(self) -> list[int]:
+        return sorted(each.start for each in self.prohibitions if each.strong)
+
+    @cached_property
+    def _starts(self) -> frozenset[int]:
+        return frozenset(each.start for each in self.prohibitions)
 
     @property
     def title(self) -> str:

@@ -37,16 +37,17 @@ _HANDLES = re.compile(
     r"\b(?:manag(?:e|es|ing)|track(?:s|ing)?|stor(?:e|es|ing)|record(?:s|ing)?|register(?:s|ing)?"
     r"|catalogu?(?:e|es|ing)|organi[sz](?:e|es|ing)|collect(?:s|ing)?|list(?:s|ing)? of"
     r"|inventory of|keep(?:s|ing)?|lend(?:s|ing)?|sell(?:s|ing)?|verwalte[nt]?|erfasse[nt]?)\s+"
-    r"(?:(?:all|my|our|their|the|of|a|an|list|die|der|das|alle|unsere|meine)\s+)*" + _NOUN,
+    r"(?:(?:all|my|our|their|the|of|a|an|list|die|der|das|alle|unsere|meine)\s+){0,6}" + _NOUN,
     re.IGNORECASE,
 )
 
 _WITH_FIELDS = re.compile(
-    rf"{_HANDLES.pattern}\s+(?:with|mit)\s+(?=[^.;:\n!?]*,)([^.;:\n!?]{{2,300}})", re.IGNORECASE
+    rf"{_HANDLES.pattern}\s+(?:with|mit)\s+(?=[^.;:\n!?]{{0,300}},)([^.;:\n!?]{{2,300}})",
+    re.IGNORECASE,
 )
 _LENT = re.compile(
-    r"\b(?:lend(?:s|ing)?|borrow(?:s|ing)?)\s+(?:(?:all|our|their|the|an?|out)\s+)*"
-    r"([^\W\d_][\w-]*)|\b([^\W\d_][\w-]*)\s(?:lending\s)?library\b",
+    r"\b(?:lend(?:s|ing)?|borrow(?:s|ing)?)\s+(?:(?:all|our|their|the|an?|out)\s+){0,6}"
+    r"([^\W\d_][\w-]*)|(?<![\w-])([^\W\d_][\w-]*)\s(?:lending\s)?library\b",
     re.IGNORECASE,
 )
 _NO_GOODS = frozenset(

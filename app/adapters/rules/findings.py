@@ -22,6 +22,7 @@ _NO_MODIFIERS = frozenset((
 ))
 # fmt: on
 _LONGEST_NEED = 400
+_MOST_NEEDS = 60
 
 
 def actors(brief: Brief) -> tuple[Actor, ...]:
@@ -96,8 +97,9 @@ def needs(brief: Brief) -> tuple[Need, ...]:
     """What the text asks for in its own words: its binding sentences, wishes and list items."""
     found: list[Need] = []
     seen: set[str] = set()
+    asked = frozenset(brief.asked)
     for statement in brief.statements:
-        if statement.is_heading or statement.text in seen or statement in brief.asked:
+        if statement.is_heading or statement.text in seen or statement in asked:
             continue
         kind = "prohibition" if brief.forbids(statement) else constraint_kind(statement.text)
         wished = statement.is_item or _WISH.search(statement.text)
@@ -108,7 +110,9 @@ def needs(brief: Brief) -> tuple[Need, ...]:
         if len(text) > _LONGEST_NEED:
             text = text[:_LONGEST_NEED].rsplit(" ", 1)[0] + " …"
         found.append(Need(id=f"N{len(found) + 1}", text=text, kind=kind or "wish"))
-    return tuple(found[:60])
+        if len(found) == _MOST_NEEDS:
+            break
+    return tuple(found)
 
 
 def constraints(brief: Brief) -> tuple[Constraint, ...]:

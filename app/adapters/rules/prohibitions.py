@@ -1,8 +1,10 @@
 """Finds the clauses of a text that forbid: what they name is not wanted."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.adapters.rules.procedure import heed_stop
 from app.adapters.rules.sentences import Statement
 
 _STRONG = re.compile(
@@ -58,30 +60,41 @@ class Prohibition:
 
 
 def find_prohibitions(text: str, statements: tuple[Statement, ...]) -> tuple[Prohibition, ...]:
-    found = [each for match in _STRONG.finditer(text) if (each := _strong(text, match))]
+    found = [*_strong_ones(text)]
+    ends = _Ends(_SOON, text)
     for match in _WEAK.finditer(text):
-        end = _end(_SOON, text, match.end())
+        end = ends.after(match.end())
         found.append(Prohibition(match.start(), match.end(), end, strong=False))
     return (*found, *_listed(text, statements))
 
 
 def blanked(text: str, prohibitions: tuple[Prohibition, ...]) -> str:
     """The text with stops in place of what is forbidden: same length, every place the same."""
-    chars = list(text)
-    for each in prohibitions:
-        chars[each.start : each.end] = "." * (each.end - each.start)
-    return "".join(chars)
+    pieces: list[str] = []
+    done = 0
+    for start, end in sorted((each.start, each.end) for each in prohibitions):
+        if end > done:
+            begin = max(start, done)
+            pieces += (text[done:begin], "." * (end - begin))
+            done = end
+    return "".join((*pieces, text[done:]))
 
 
-def _strong(text: str, match: re.Match[str]) -> Prohibition | None:
-    if _FORBIDS_NOTHING.match(text, match.end()):
-        return None
-    end = _end(_END, text, match.end())
-    if _KEPT.match(text, match.end()):  # `bank data must not be stored` names it before
-        before = [each.end() for each in _BEGIN.finditer(text, 0, match.start())]
-        start = before[-1] if before else 0
-        return Prohibition(start, start, end, strong=True)
-    return Prohibition(match.start(), match.end(), end, strong=True)
+def _strong_ones(text: str) -> Iterator[Prohibition]:
+    ends, clauses = _Ends(_END, text), _BEGIN.finditer(text)
+    clause, following = 0, next(clauses, None)
+    for match in _STRONG.finditer(text):
+        heed_stop()
+        if _FORBIDS_NOTHING.match(text, match.end()):
+            continue
+        end = ends.after(match.end())
+        if not _KEPT.match(text, match.end()):
+            yield Prohibition(match.start(), match.end(), end, strong=True)
+            continue
+        # `bank data must not be stored` names it before
+        while following is not None and following.end() <= match.start():
+            clause, following = following.end(), next(clauses, None)
+        yield Prohibition(clause, clause, end, strong=True)
 
 
 def _listed(text: str, statements: tuple[Statement, ...]) -> list[Prohibition]:
@@ -100,6 +113,15 @@ def _listed(text: str, statements: tuple[Statement, ...]) -> list[Prohibition]:
     return found
 
 
-def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.search(text, start)
-    return match.start() if match else len(text)
+class _Ends:
+    """Where what begins at a place ends; places are asked for in order, and text is read once."""
+
+    def __init__(self, pattern: re.Pattern[str], text: str) -> None:
+        self._pattern, self._text = pattern, text
+        self._end = -1
+
+    def after(self, start: int) -> int:
+        if start > self._end:
+            match = self._pattern.search(self._text, start)
+            self._end = match.start() if match else len(self._text)
+        return self._end

@@ -6,6 +6,7 @@ from functools import cache
 
 from app.adapters.rules.facts import Fact, FactKind
 from app.adapters.rules.numerals import Number, number_pattern, read_numeral
+from app.adapters.rules.procedure import heed_stop
 from app.adapters.rules.vocabulary import any_of, vocabulary
 
 _PER = (
@@ -22,7 +23,11 @@ _ADVERBS = {
     "täglich": "day",
     "monatlich": "month",
 }
-_WORD = r"[^\W\d_][\w&]*(?:[-\u2019'][\w]+)*"
+_WORD = r"[^\W\d_][\w&]*(?:[-\u2019'][\w]+){0,5}"
+_RATE = re.compile(_PER, re.IGNORECASE)
+
+
+_LABEL = re.compile(r"([^\W\d_]+|§)[\s.-]*$")
 
 
 def _range(number: str) -> str:
@@ -59,6 +64,7 @@ def find_quantities(text: str, *, german: bool) -> Iterator[Fact]:
     """Every quantity, the surest kinds first; overlaps are for the caller to drop."""
     for kind, pattern in _patterns():
         for match in pattern.finditer(text):
+            heed_stop()
             if fact := _fact(kind, match, text, german=german):
                 yield fact
 
@@ -83,13 +89,13 @@ def _fact(kind: FactKind, match: re.Match[str], text: str, *, german: bool) -> F
         unit = vocabulary().time_unit(str(parts["unit"]))
     else:
         unit = _counted(str(parts["unit"]))
-        if unit is None or _is_label(text[: match.start("low")], str(parts["low"]), value):
+        if unit is None or _is_label(text, match.start("low"), str(parts["low"]), value):
             return None
         end = match.start("unit") + len(unit)
-        if rate := re.match(_PER, text[end:], re.IGNORECASE):
+        if rate := _RATE.match(text, end):
             per = rate["per"] if rate["per"] and vocabulary().time_unit(rate["per"]) else None
             per = vocabulary().time_unit(per) if per else _ADVERBS.get(str(rate["adverb"]).lower())
-            end += rate.end() if per else 0
+            end = rate.end() if per else end
     return Fact(
         kind=kind,
         text=re.sub(r"\s+", " ", text[match.start() : end]).strip(" ./"),
@@ -146,11 +152,11 @@ def _counted(words: str) -> str | None:
     return taken[0] if taken and len(taken[0]) > 1 else None
 
 
-def _is_label(before: str, digits: str, value: Number) -> bool:
+def _is_label(text: str, start: int, digits: str, value: Number) -> bool:
     """Whether the number is part of a name (`ISO 27001`), a list's mark, or the word `one`."""
     if digits.lower() == "one" or (value == 1 and not digits[0].isdigit()):
         return True
-    previous = re.search(r"([^\W\d_]+|§)[\s.-]*$", before[-20:])
+    previous = _LABEL.search(text[max(0, start - 20) : start])
     return previous is not None and previous[1].lower() in vocabulary().labels
 
 

@@ -9,6 +9,7 @@ from app.adapters.rules.analysis import Derived, Quantity
 from app.adapters.rules.brief import Brief
 from app.adapters.rules.facts import Fact
 from app.adapters.rules.knowledge_files import read_knowledge
+from app.adapters.rules.procedure import heed_stop
 from app.adapters.rules.templates import number
 from app.adapters.rules.vocabulary import vocabulary
 
@@ -49,11 +50,11 @@ def quantities(brief: Brief) -> tuple[Quantity, ...]:
 
 def meaning(fact: Fact, brief: Brief) -> str:
     """What a number is about, from the words around it; `not said` where they do not tell."""
+    heed_stop()
     around = brief.around(fact)
     if fact.kind == "money":
         said = _said(around, meanings().money)
-        lone = sum(each.kind == "money" for each in brief.facts) == 1
-        return said or ("budget" if lone and fact.per is None else "not said")
+        return said or ("budget" if brief.has_one_amount and fact.per is None else "not said")
     if fact.kind == "duration":
         long = vocabulary().seconds[fact.unit or "year"] >= vocabulary().seconds["week"]
         known = dict(meanings().periods)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from jinja2 import TemplateError
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from app.adapters.rules.procedure import Draft, Procedure
+from app.adapters.rules.procedure import Draft, Procedure, stopped_by
 from app.adapters.rules.procedures import PROCEDURES
 from app.adapters.rules.templates import DocumentTooLong, Templates, is_inline
 from app.domain.model.agents import AgentSpec
@@ -19,6 +19,7 @@ from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Artifact, Result
 from app.domain.model.ids import RuntimeName
 from app.ports.agent_runtime import ActivityId, ActivityKind, AgentRuntime, RunContext, TaskInput
+from app.ports.own_thread import in_own_thread
 
 _T = TypeVar("_T")
 
@@ -78,7 +79,7 @@ class RulesRuntime(AgentRuntime):
             length = len(task.text)
             await context.report(f"Reading {length:,} characters", 0.1)
             work = self._procedures[procedure]
-            draft = await _in_thread(lambda _: work(task.text, task.parameters))
+            draft = await _in_thread(lambda stop: _stoppable(work, task, stop))
             await context.report(draft.summary, 0.7)
             return draft
 
@@ -135,15 +136,21 @@ class RulesRuntime(AgentRuntime):
         return settings
 
 
+def _stoppable(work: Procedure, task: TaskInput, stop: threading.Event) -> Draft:
+    with stopped_by(stop):
+        return work(task.text, task.parameters)
+
+
 async def _in_thread(work: Callable[[threading.Event], _T]) -> _T:
     """Keep the event loop free; a canceled run ends when the thread, told to stop, has ended."""
     stop = threading.Event()
-    working = asyncio.ensure_future(asyncio.to_thread(work, stop))
+    working = in_own_thread("rules", lambda: work(stop))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         stop.set()
         await asyncio.wait([working])
+        working.cancelled() or working.exception()  # nobody asks for it any more
         raise
 
 

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 
 _BULLET = re.compile(r"^\s*(?:[-*•–+]|\(?\d{1,2}[.)]|[a-z]\))\s+")  # noqa: RUF001 - a dash as bullet
-_HEADING = re.compile(r"^\s*#{1,6}\s+|^\s*(?:\*\*|__)(?=.*(?:\*\*|__)\s*:?\s*$)")
+_HEADING = re.compile(r"\s*#{1,6}\s")
+_BOLD = ("**", "__")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[^\W_])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|ca|approx|etc|vs|incl|max|min|Mio|Mrd|z\.B|d\.h|Nr|No|Art|Dr|Mr|Mrs|St|bzw|inkl)|(?:^|\s)\d{1,2})\.$"
@@ -41,7 +42,7 @@ def statements(text: str) -> tuple[Statement, ...]:
         elif not raw.strip():
             close()
             item = False
-        elif _HEADING.match(raw) or (len(raw) < 80 and raw.rstrip().endswith(":") and not block):
+        elif _is_heading(raw) or (len(raw) < 80 and raw.rstrip().endswith(":") and not block):
             close()
             item = False
             title = raw.strip().strip("#*_").strip().rstrip(":")
@@ -53,6 +54,15 @@ def statements(text: str) -> tuple[Statement, ...]:
         position += len(raw) + 1
     close()
     return tuple(each for each in found if each.text)
+
+
+def _is_heading(line: str) -> bool:
+    """`# so`, or all of the line **so**."""
+    if _HEADING.match(line):
+        return True
+    line = line.strip()
+    inner = line[2:].removesuffix(":").rstrip()
+    return line.startswith(_BOLD) and inner.endswith(_BOLD)
 
 
 def _sentences(block: str, start: int, item: bool) -> list[Statement]:

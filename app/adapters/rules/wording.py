@@ -1,6 +1,10 @@
 """Looks for known words in a text, with their endings, and notices when they are ruled out."""
 
 import re
+from bisect import bisect_left
+from itertools import accumulate
+
+from app.adapters.rules.procedure import heed_stop
 
 _ENDINGS = ("", "s", "es", "n", "en", "e", "ed", "ing")
 _RULED_OUT_AFTER = re.compile(
@@ -19,7 +23,9 @@ class Wording:
 
     def __init__(self, text: str, forbidden: tuple[tuple[int, int], ...] = ()) -> None:
         self._text = text
-        self._forbidden = forbidden
+        ordered = sorted(forbidden)
+        self._forbidden_from = [first for first, _ in ordered]
+        self._forbidden_to = list(accumulate((last for _, last in ordered), max))
         lowered = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
         self._blank = " " + re.sub(r"[^\w]|_", " ", lowered) + " "
         self._marked = " " + lowered
@@ -53,6 +59,7 @@ class Wording:
         return sum(1 for word in words if self.find((word,)))
 
     def _spots(self, word: str) -> list[tuple[int, int]]:
+        heed_stop()
         prefix = word.endswith("*")
         stem = re.sub(r"[^\w]|_", " ", word.rstrip("*"))
         needle = f" {stem}"
@@ -71,7 +78,8 @@ class Wording:
         return spots
 
     def _is_forbidden(self, start: int, end: int) -> bool:
-        return any(first < start and end - 1 <= last for first, last in self._forbidden)
+        before = bisect_left(self._forbidden_from, start)
+        return before > 0 and end - 1 <= self._forbidden_to[before - 1]
 
     def _ruled_out(self, start: int, end: int) -> bool:
         before = re.split(r"[.,;:!?\n]", self._marked[max(0, start - 40) : start])[-1]

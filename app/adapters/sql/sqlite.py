@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -11,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.adapters.sql.database import PATIENCE, Answer, Database, Work, reason
+from app.ports.private_files import make_private_file
 from app.ports.status_store import StoreUnavailable
 
 _PRAGMAS = (
@@ -47,6 +49,7 @@ class SqliteDatabase(Database):
 async def open_sqlite(address: URL, connections: int) -> AsyncGenerator[SqliteDatabase, None]:
     if address.database in (None, "", ":memory:"):
         raise ValueError("views in SQLite need a file: sqlite:///path")
+    _keep_private(Path(address.database or ""))
     engine = create_engine(
         address.set(drivername="sqlite+pysqlite"),
         pool_size=connections,
@@ -61,6 +64,15 @@ async def open_sqlite(address: URL, connections: int) -> AsyncGenerator[SqliteDa
     finally:
         await asyncio.to_thread(threads.shutdown)  # a transaction under way is finished first
         engine.dispose()
+
+
+def _keep_private(file: Path) -> None:
+    """The files are for their owner alone; SQLite gives those beside it the mode of the first."""
+    with suppress(OSError):  # whoever opens it says what is wrong
+        make_private_file(file)
+        for beside in (f"{file}-wal", f"{file}-shm", f"{file}-journal"):
+            if Path(beside).exists():
+                make_private_file(Path(beside))
 
 
 def _run(engine: Engine, work: Work[Answer]) -> Answer:

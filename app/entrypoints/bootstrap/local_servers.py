@@ -8,6 +8,7 @@ from pathlib import Path
 from app.adapters.local.servers.kraft import KraftBroker
 from app.adapters.local.servers.tansu import TansuBroker
 from app.domain.model.errors import Unavailable
+from app.ports.private_files import make_private_folder
 
 if sys.platform != "win32":
     import fcntl
@@ -25,7 +26,7 @@ def alone_in(data: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    data.mkdir(parents=True, exist_ok=True)
+    make_private_folder(data)
     with (data / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

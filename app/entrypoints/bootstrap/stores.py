@@ -16,6 +16,7 @@ from app.entrypoints.bootstrap.extras import check_store_driver
 from app.entrypoints.settings import Settings, SettingsError
 from app.ports.event_log import Offsets
 from app.ports.letter_store import LetterStore
+from app.ports.private_files import make_private_folder
 from app.ports.status_store import PastTasks, StatusStore, StoreUnavailable, ViewStore
 
 
@@ -70,6 +71,6 @@ async def open_store(settings: Settings, *, up_to_date: bool = False) -> AsyncIt
 
 def _make_room(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise StoreUnavailable(f"no folder for the views: {error}") from error
