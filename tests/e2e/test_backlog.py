@@ -19,10 +19,12 @@ async def test_a_full_backlog_is_refused_until_a_worker_has_made_room(fleet: Fle
     for process in ("gateway", "projector"):
         fleet.start(process)
     await fleet.ready()
-    producer = AIOKafkaProducer(bootstrap_servers=fleet.kafka)
+    producer = AIOKafkaProducer(bootstrap_servers=fleet.kafka, transactional_id=fleet.prefix)
     await producer.start()
-    for _ in range(8):
+    for number in range(18):  # each transaction takes an offset more, and ten are aborted
+        await producer.begin_transaction()
         await producer.send_and_wait(f"{fleet.prefix}.commands.sleeper", b'{"input": "x"}')
+        await (producer.abort_transaction() if number < 10 else producer.commit_transaction())
     await producer.stop()
     async with httpx.AsyncClient(base_url=fleet.url, timeout=30) as http:
 

@@ -308,3 +308,35 @@ async def test_whichever_way_a_producer_compresses_is_read(
         await producer.send_and_wait(topic, b"packed")
     async with engine(note):
         await until(lambda: seen == ["packed"])
+
+
+async def test_aborted_records_behind_a_long_task_stop_nothing(
+    engine: StartEngine, kafka: str, topic: str
+) -> None:
+    go_on, seen = asyncio.Event(), list[str]()
+
+    async def take_long(claim: Claim) -> None:
+        seen.append(value_of(claim))
+        if seen[-1] == "long":
+            await go_on.wait()
+
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=topic)
+    await producer.start()
+    async with producer.transaction():
+        await producer.send_and_wait(topic, b"long")
+    for _ in range(5):
+        await producer.begin_transaction()
+        await asyncio.gather(*[await producer.send(topic, b"aborted") for _ in range(100)])
+        await producer.abort_transaction()
+    few = Limits(slots=4, buffer=8, window=50)
+    async with engine(take_long, few):
+        for number in range(100):
+            async with producer.transaction():
+                await producer.send_and_wait(topic, b"%d" % number)
+        await until(lambda: len(seen) >= 50)
+        await asyncio.sleep(0.5)  # room for more than the window, which must not be read
+        assert len(seen) < 50 + few.buffer
+        go_on.set()
+        await until(lambda: len(seen) == 101)
+    await producer.stop()
+    assert sorted(seen) == sorted(["long", *map(str, range(100))])

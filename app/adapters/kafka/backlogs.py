@@ -13,12 +13,14 @@ from aiokafka.errors import KafkaError
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.group_offsets import GroupOffsets
 from app.adapters.kafka.offsets import Snapshot
+from app.adapters.kafka.record_counts import RecordCounts
 from app.adapters.kafka.topics import Topics
 from app.domain.model.ids import AgentName
 from app.ports.backlogs import Backlogs, Depth
 from app.ports.event_log import LogUnavailable
 
 _TO_ANSWER = 5.0
+_TO_COUNT = 0.5
 _NEW_TOPICS_AFTER = 10.0
 
 
@@ -32,6 +34,7 @@ class KafkaBacklogs(Backlogs):
         self._partitions: dict[TopicPartition, AgentName] = {}
         self._partitions_at: float | None = None
         self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
+        self._counts: RecordCounts | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -63,13 +66,27 @@ class KafkaBacklogs(Backlogs):
             consumer.beginning_offsets(names),
             consumer.end_offsets(names),
         )
+        unread = {
+            name: (_unread_from(commits.get(name), starts[name], ends[name]), ends[name])
+            for name in names
+        }
+        records = await self._count({name: (a, b) for name, (a, b) in unread.items() if a < b})
         found: defaultdict[AgentName, list[Depth]] = defaultdict(list)
         for name, agent in self._partitions.items():
-            found[agent].append(depth_of(commits.get(name), starts[name], ends[name]))
+            start, end = starts[name], ends[name]
+            found[agent].append(depth_of(commits.get(name), start, end, records.get(name)))
         return {
             agent: Depth(sum(each.open for each in depths), sum(each.done for each in depths))
             for agent, depths in found.items()
         }
+
+    async def _count(
+        self, ranges: Mapping[TopicPartition, tuple[int, int]]
+    ) -> Mapping[TopicPartition, int]:
+        """How many records nobody has read yet; the embedded broker has no other offsets."""
+        if self._counts is None or self._connection.embedded:
+            return {}
+        return await self._counts.between(ranges, _TO_COUNT)
 
     async def _find_topics(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         now = asyncio.get_running_loop().time()
@@ -90,6 +107,7 @@ class KafkaBacklogs(Backlogs):
             # it reads none of them, but learns who leads them at once; else it asks topic by topic
             consumer.assign(list(found))
             consumer.pause(*found)
+            self._counts = RecordCounts(consumer)
         self._partitions, self._partitions_at = found, now
 
     async def _connected(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
@@ -103,17 +121,30 @@ class KafkaBacklogs(Backlogs):
 
     async def _close(self) -> None:
         clients, self._clients, self._partitions_at = self._clients, None, None
-        self._partitions = {}
+        self._partitions, self._counts = {}, None
         if clients:
             admin, consumer = clients
             await consumer.stop()
             await admin.close()
 
 
-def depth_of(commit: Snapshot | None, start: int, end: int) -> Depth:
-    """What is open between the start and the end of a partition, and what is done below the end."""
+def depth_of(commit: Snapshot | None, start: int, end: int, unread: int | None = None) -> Depth:
+    """What is open between the start and the end of a partition, and what is done below the end.
+
+    `unread` is the number of records that no worker has read; where it is not known, of offsets.
+    """
+    rest = _unread_from(commit, start, end)
+    records = end - rest if unread is None else unread
     if commit is None or commit.position > end:  # nobody began, or its topic was made anew
-        return Depth(end - start, start)
-    position = max(commit.position, start)
+        return Depth(records, start)
+    position = min(max(commit.position, start), end)
     ahead = (commit.done >> (position - commit.position)).bit_count()
-    return Depth(max(end - position - ahead, 0), position + ahead)
+    # of what was read, all that is no open record is marked as done
+    return Depth(max(rest - position - ahead, 0) + records, position + ahead)
+
+
+def _unread_from(commit: Snapshot | None, start: int, end: int) -> int:
+    """The offset from which on no worker has read."""
+    if commit is None or commit.position > end:
+        return start
+    return min(max(commit.position, commit.seen, start), end)

@@ -31,7 +31,7 @@ class Limits:
     buffer_bytes: int = 1_000_000_000
     """What the values of those records may take, beyond which no more are read."""
     window: int = 20_000
-    """Offsets of one partition between the lowest unfinished record and the highest read."""
+    """Records of one partition from the lowest unfinished one to the last that was read."""
     backoff: float = 0.5
     """Seconds before a record whose handler raised runs again; doubles up to `backoff_ceiling`."""
     backoff_ceiling: float = 30.0

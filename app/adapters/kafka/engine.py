@@ -48,7 +48,9 @@ class Engine:
             exact_ends=exact_ends,
             ownership=ownership,
         )
-        self._reader = Reader(consumer, self._partitions, self.assignment, limits.window)
+        self._reader = Reader(
+            consumer, self._partitions, self.assignment, self._commits, limits.window
+        )
         self._ended = asyncio.Event()
 
     async def run(self, handler: Handler) -> None:

@@ -16,7 +16,7 @@ from app.adapters.kafka.claims import Records
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection, Settings
 from app.adapters.kafka.dead_letters import read_lying
-from app.adapters.kafka.positions import began_anew, ends_of
+from app.adapters.kafka.positions import began_anew, ends_of, position_of
 from app.adapters.kafka.topics import Topics
 from app.adapters.kafka.turns import AtMost, Turns
 from app.ports.event_log import (
@@ -35,6 +35,7 @@ _AFTER_AN_ERROR = 1.0
 _COMMIT_EVERY = 5.0
 _SPACING = 0.05
 """Seconds between two batches at least: what comes meanwhile shares one transaction."""
+_LOOK_PAST_EVERY = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -60,6 +61,7 @@ class KafkaEventFeed(EventFeed):
         self._stored: dict[TopicPartition, int] = {}
         """What the reader has stored of each partition we read."""
         self._rewound = True
+        self._looked_at = 0.0
         self.passed_over = 0
 
     async def batches(self, stored: StoredOffsets) -> AsyncIterator[Batch]:
@@ -120,9 +122,10 @@ class KafkaEventFeed(EventFeed):
             self._rewound = True
         if self._rewound:
             return None  # what was read from before we were at the stored offsets
-        after = {name: batch[-1].offset + 1 for name, batch in records.items()}
-        if not after:
-            after = await self._unseen(consumer)
+        after = await self._positions(consumer, idle=not records)
+        after |= {
+            name: max(after.get(name, 0), batch[-1].offset + 1) for name, batch in records.items()
+        }
         if not after or self._rewound:
             return None
         for name, batch in records.items():
@@ -134,16 +137,21 @@ class KafkaEventFeed(EventFeed):
             self._read(records), before, {Shard(*name): end for name, end in after.items()}
         )
 
-    async def _unseen(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    async def _positions(
+        self, consumer: AIOKafkaConsumer, *, idle: bool
+    ) -> dict[TopicPartition, int]:
         """Partitions that got on without a record for us: past aborted ones, or a reset."""
+        now = asyncio.get_running_loop().time()
+        if not idle and now - self._looked_at < _LOOK_PAST_EVERY:
+            return {}
+        self._looked_at = now
         moved: dict[TopicPartition, int] = {}
         for name, known in self._stored.items():
-            if began_anew(consumer, name, known, self._connection):
+            if idle and began_anew(consumer, name, known, self._connection):
                 consumer.seek(name, 0)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
-                    if (position := await consumer.position(name)) != known:
-                        moved[name] = position
+            position = await position_of(consumer, name)
+            if position is not None and position != known:
+                moved[name] = position
         return moved
 
     def _read(self, records: Records) -> list[Recorded]:

@@ -8,6 +8,7 @@ which attempts are running: a restarted worker skips the former and numbers the 
 import base64
 import logging
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -83,6 +84,35 @@ class Snapshot:
         return cls(position, seen, int.from_bytes(bytes(stream), "little"), running)
 
 
+class Gaps:
+    """Stretches of offsets that hold no record for us, in the order they are found.
+
+    Transactions leave one where they end, and their records where they were aborted; compaction
+    and retention leave what they deleted.
+    """
+
+    def __init__(self) -> None:
+        self._stretches: deque[tuple[int, int]] = deque()
+        self.offsets = 0
+        """How many offsets lie in them."""
+
+    def add(self, start: int, end: int) -> None:
+        if start >= end:
+            return
+        self.offsets += end - start
+        if self._stretches and self._stretches[-1][1] == start:
+            start, _ = self._stretches.pop()
+        self._stretches.append((start, end))
+
+    def forget_below(self, offset: int) -> None:
+        while self._stretches and self._stretches[0][0] < offset:
+            start, end = self._stretches.popleft()
+            self.offsets -= end - start
+            if end > offset:
+                self._stretches.appendleft((offset, end))
+                self.offsets += end - offset
+
+
 class PartitionOffsets:
     """Follows one partition from its assignment on."""
 
@@ -96,15 +126,28 @@ class PartitionOffsets:
         self._ahead = restored or Snapshot(0, 0)  # what former owners did, as far as they told
         self._suspect_below = min(self._ahead.seen + _UNCOMMITTED_REACH, end)
         self._metadata_size = 0
+        self._gaps = Gaps()
+        """Above the position."""
 
     def accept(self, offset: int) -> bool:
         """Note a record that was read. False: nothing to do, it is done or was read before."""
         if self.next is not None and offset < self.next:
             return False
+        if self.next is not None:
+            self._gaps.add(self.next, offset)
         self.next = offset + 1
         if self._ahead.is_done(offset):
             return False
         self._open[offset] = self._ahead.running.get(offset, UNTRIED)
+        return True
+
+    def pass_over(self, following: int) -> bool:
+        """Note that no record stands before this offset but those that were read; if it is news."""
+        if following <= (self.next or 0):
+            return False
+        if self.next is not None:
+            self._gaps.add(self.next, following)
+        self.next = following
         return True
 
     def went_back(self, offset: int) -> bool:
@@ -183,7 +226,13 @@ class PartitionOffsets:
 
     @property
     def window(self) -> int:
-        """How many offsets lie between the position and the next one to be read."""
+        """How many records stand between the position and the next offset to be read."""
+        self._gaps.forget_below(self._position())
+        return self.span - self._gaps.offsets
+
+    @property
+    def span(self) -> int:
+        """How many offsets lie there."""
         return (self.next or 0) - self._position()
 
     def commit(self, *, handing_over: bool = False) -> tuple[int, str] | None:

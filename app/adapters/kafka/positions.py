@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.connection import KafkaConnection
 
@@ -27,6 +29,18 @@ async def ends_of(
         while any(consumer.highwater(partition) is None for partition in ends):
             await consumer.getmany(timeout_ms=50)
     return {partition: consumer.highwater(partition) or 0 for partition in ends}
+
+
+async def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """The offset behind all that was handed out; None where the consumer is about to look it up.
+
+    It is past what holds no record for us: the ends of transactions, aborted records, what was
+    deleted. It never waits.
+    """
+    with suppress(TimeoutError, IllegalStateError, KafkaError):
+        async with asyncio.timeout(0):
+            return int(await consumer.position(partition))
+    return None
 
 
 def began_anew(

@@ -11,12 +11,16 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from app.adapters.kafka.assignment import Assignment
 from app.adapters.kafka.claims import Records
-from app.adapters.kafka.commits import Partition
+from app.adapters.kafka.commits import Commits, Partition
+from app.adapters.kafka.positions import position_of
 from app.adapters.kafka.turns import Room, Turns
 
 _POLL_SECONDS = 0.2
 _LOOK_FOR_OTHERS = 0.05
 _AFTER_A_POLL_ERROR = 0.5
+_PASS_OVER_EVERY = 0.5
+_OFFSETS_OF_A_RECORD = 50
+"""A commit tells of each offset whether it is done, of those without a record too."""
 _log = logging.getLogger(__name__)
 
 
@@ -28,14 +32,16 @@ class Reader:
         consumer: AIOKafkaConsumer,
         partitions: Mapping[TopicPartition, Partition],
         assignment: Assignment,
+        commits: Commits,
         window: int,
     ) -> None:
         self._consumer = consumer
         self._turns = Turns(consumer)
         self._partitions = partitions
         self._assignment = assignment
+        self._commits = commits
         self._window = window
-        self._polled_at = -math.inf
+        self._polled_at = self._passed_over_at = -math.inf
 
     async def poll(
         self,
@@ -73,6 +79,19 @@ class Reader:
                     }
                 )
 
+        if self._polled_at - self._passed_over_at > _PASS_OVER_EVERY:
+            self._passed_over_at = self._polled_at
+            async with self._assignment.unchanged:
+                await self._pass_over()
+
+    async def _pass_over(self) -> None:
+        """Go past offsets that hold no record for us, where none came behind them either."""
+        for name in self._consumer.assignment() & self._partitions.keys():
+            partition = self._partitions[name]
+            position = await position_of(self._consumer, name)
+            if position is not None and partition.offsets.pass_over(position):
+                self._commits.note(partition)
+
     def polled_within(self, seconds: float) -> bool:
         """Whether the last poll is no older than that."""
         return asyncio.get_running_loop().time() - self._polled_at < seconds
@@ -86,6 +105,7 @@ class Reader:
             if name in assigned
             and not partition.offsets.blocked
             and partition.offsets.window < self._window
+            and partition.offsets.span < self._window * _OFFSETS_OF_A_RECORD
         ]
 
     def _pause_all_but(self, wanted: Iterable[TopicPartition]) -> None:
