@@ -87,12 +87,30 @@ def portion(rows: Iterable[tuple[tuple[int, int], int, Row]]) -> list[Row]:
     return taken
 
 
+class Past(NamedTuple):
+    """The runs of a task, as far as the views know."""
+
+    attempt: int
+    """The newest."""
+    ended: int
+    """The last that ended the task, be it redriven since or not; 0 where none did."""
+
+
+def past_of(progress: Progress) -> Past:
+    ended = (number for number, each in progress.attempts.items() if each.ending)
+    return Past(max(progress.attempts), max(ended, default=0))
+
+
 class TaskFinder(Protocol):
     """Looks a task up."""
 
     @abstractmethod
     async def find(self, task_id: TaskId) -> Task | None:
         """The task, or None where nothing has been heard of it."""
+
+    @abstractmethod
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
+        """What has been run of these tasks; none of those no run of which has been heard of."""
 
 
 class PastTasks(TaskFinder, StoredOffsets, Protocol):

@@ -46,8 +46,13 @@ class Delivery:
     `Again` nor `Unavailable`."""
     broke_by: str | None = None
     """What was raised by the last of them, where that was here."""
-    inherited_at: datetime | None = None
+    taken_over_at: datetime | None = None
     """When this worker took over from others, who may have run other messages of the same task."""
+    predates_owner: bool = False
+    """Whether it stood in the queue by then: a former owner whose notes are lost may have run it,
+    or run it still."""
+    unnamed: bool = False
+    """Whether its task's id is made of the message itself, so that no other message has it."""
     wait: float = 0.0
     """Seconds that are left of an `Again` whose end its worker has not seen: not to run before."""
     blamed: bool = False

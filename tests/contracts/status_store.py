@@ -18,6 +18,7 @@ from tests.builders import (
     failed,
     input_required,
     progressed,
+    redriven,
     started,
     stepped,
     submitted,
@@ -52,6 +53,22 @@ class StatusStoreContract:
     async def test_an_unknown_task_is_not_found(self, views: Views) -> None:
         assert await views.store.find(task_id("nobody")) is None
         assert await views.store.events(task_id("nobody")) == []
+
+    async def test_what_ran_of_many_tasks_is_told_at_once(self, views: Views) -> None:
+        await views.writer.save(
+            update(submitted("queued"), submitted("ended"), started("ended"), completed("ended"))
+        )
+        opened = [started("opened"), failed("opened"), redriven("opened")]
+        again = [started("again"), failed("again"), started("again", attempt=2)]
+        await views.writer.save(update(*opened, *again))
+        names = ("queued", "ended", "opened", "again", "unheard of")
+        past = await views.store.past([task_id(name) for name in names])
+        assert past == {
+            task_id("ended"): (1, 1),
+            task_id("opened"): (1, 1),
+            task_id("again"): (2, 1),
+        }
+        assert await views.store.past([]) == {}
 
     async def test_a_command_alone_is_a_queued_task(self, views: Views) -> None:
         command = submitted(

@@ -311,6 +311,19 @@ class TaskQueueContract:
         assert {(delivery.attempt, delivery.redelivered) for delivery in again} == {(2, True)}
         assert {delivery.interrupted for delivery in again} == {0}
 
+    async def test_what_stood_there_before_is_told_from_what_comes(self, tasks: Tasks) -> None:
+        seen: dict[str, bool] = {}
+
+        async def note(delivery: Delivery) -> None:
+            seen[id_of(delivery)] = delivery.predates_owner
+
+        await tasks.put(submitted("old"))
+        async with running(tasks.queue(slots=2), note):
+            await until(lambda: len(seen) == 1)
+            await tasks.put(submitted("new"))
+            await until(lambda: len(seen) == 2)
+        assert seen == {submitted("old").id: True, submitted("new").id: False}
+
     async def test_a_task_that_comes_while_the_queue_runs_is_handed_out(self, tasks: Tasks) -> None:
         seen: list[str] = []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -83,10 +84,11 @@ class Outside:
     ) -> tuple[int, str]:
         """Write a record that names no task to partition 0; its offset, and the id of its task."""
         name = f"{self.fleet.prefix}.{topic}"
+        now = int(time.time() * 1_000)
         stored = await self.producer.send_and_wait(
-            name, value, key=key, headers=headers, partition=0
+            name, value, key=key, headers=headers, partition=0, timestamp_ms=now
         )
-        task_id = unnamed_task_id(name, 0, stored.offset, stored.timestamp, value)
+        task_id = unnamed_task_id(name, 0, stored.offset, now, value)
         return stored.offset, task_id
 
     async def submit(self, agent: str, body: Json) -> str:

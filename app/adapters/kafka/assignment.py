@@ -114,16 +114,17 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
             return partition
         _log.warning("%s was made anew: it is read from its start", name)
         await self._let_go(name)
-        self._partitions[name] = Partition(name, PartitionOffsets(None, end=0), None)
+        self._partitions[name] = Partition(
+            name, PartitionOffsets(None, end=0), None, datetime.now(UTC), stood_below=ends[name]
+        )
         return self._partitions[name]
 
     def _begin(self, name: TopicPartition, commit: Snapshot | None, end: int) -> Partition:
         if commit and self._exact_ends and commit.position > end:
             commit = None  # of a topic that was deleted and made again
-        if commit is None:
-            return Partition(name, PartitionOffsets(None, end), None)
-        now = datetime.now(UTC)
-        return Partition(name, PartitionOffsets(commit, end), commit.position, inherited_at=now)
+        position = commit.position if commit else None
+        since = datetime.now(UTC) if commit or end else None  # else nobody had it before
+        return Partition(name, PartitionOffsets(commit, end), position, since, stood_below=end)
 
     async def _let_go(self, name: TopicPartition, *, finish: bool = False) -> None:
         partition = self._partitions.pop(name)

@@ -78,6 +78,12 @@ class Claim:
         return self.partition.offsets.may_have_run(self.record.offset)
 
     @property
+    def predates_owner(self) -> bool:
+        """Whether it stood there when the partition became ours."""
+        offset: int = self.record.offset
+        return offset < self.partition.stood_below
+
+    @property
     def wait(self) -> float:
         """Seconds that are left of a wait which a former owner began."""
         return max(0.0, self.not_before - time.monotonic()) if self.not_before else 0.0

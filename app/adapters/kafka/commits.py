@@ -26,8 +26,10 @@ class Partition:
     offsets: PartitionOffsets
     committed: int | None
     """The position the group last committed, as far as we know."""
-    inherited_at: datetime | None = None
-    """When we took it over, where others had it before."""
+    taken_over_at: datetime | None = None
+    """When it became ours, where anybody may have had it before."""
+    stood_below: int = 0
+    """Where it ended by then: what stands below that may have been run, whatever was committed."""
     tried: int = 0
     """The highest position we asked to commit: where the answer was lost, it may be committed."""
     doubted: bool = False

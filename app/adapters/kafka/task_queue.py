@@ -6,14 +6,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.adapters.kafka.claims import Claim, Limits
-from app.adapters.kafka.codec import Codec, origin_of
+from app.adapters.kafka.codec import Codec, id_of_unnamed, origin_of
 from app.adapters.kafka.connection import KafkaConnection
 from app.adapters.kafka.engine_group import EngineGroup
 from app.adapters.kafka.precedence import precedence_of
 from app.adapters.kafka.topics import Topics
+from app.domain.model.commands import SubmitTask
 from app.domain.model.fleet import Share
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
-from app.ports.task_queue import Delivery, Handle, Ownership, Shares, TaskQueue, WorkerSlept
+from app.ports.task_queue import (
+    Delivery,
+    Handle,
+    Ownership,
+    Shares,
+    TaskQueue,
+    Undecodable,
+    WorkerSlept,
+)
+
+_VERSION = 14
+"""Where a UUID says how it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,9 @@ class KafkaTaskQueue(TaskQueue, Shares):
                 origin=origin_of(claim.record),
                 attempt=earlier.attempts + claim.tries.starts,
                 redelivered=claim.redelivered,
-                inherited_at=claim.partition.inherited_at,
+                taken_over_at=claim.partition.taken_over_at,
+                predates_owner=claim.predates_owner,
+                unnamed=_is_unnamed(content, claim),
                 lost=claim.lost,
                 failures=earlier.failures + claim.tries.failures,
                 interrupted=claim.tries.interrupted,
@@ -95,3 +109,9 @@ class KafkaTaskQueue(TaskQueue, Shares):
 
     def healthy(self) -> bool:
         return self._group.healthy()
+
+
+def _is_unnamed(content: SubmitTask | Undecodable, claim: Claim) -> bool:
+    if isinstance(content, Undecodable) or content.id[_VERSION] != "5":
+        return False
+    return content.id == id_of_unnamed(claim.record)

@@ -1,7 +1,7 @@
 """The views in one process, for tests and for a run without a database."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.adapters.memory.letter_store import MemoryLetterStore
 from app.domain.model.commands import CancelTask, SubmitTask
@@ -14,10 +14,12 @@ from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import (
     OffsetsMoved,
     Page,
+    Past,
     StatusStore,
     TaskFilter,
     ViewStore,
     ViewUpdate,
+    past_of,
     portion,
 )
 
@@ -41,6 +43,9 @@ class MemoryStatusStore(StatusStore, ViewStore):
         if task_id not in self._commands and task_id not in self._progress:
             return None
         return self._described(task_id)
+
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
+        return {each: past_of(self._progress[each]) for each in task_ids if each in self._progress}
 
     async def command(self, task_id: TaskId) -> SubmitTask | None:
         return self._commands.get(task_id)

@@ -155,6 +155,7 @@ class MemoryTaskQueue(TaskQueue, Shares):
             self._lost,
             failures=earlier.failures + entry.failures,
             interrupted=entry.interrupted,
+            predates_owner=before,
             broke_by=entry.broke_by,
         )
 

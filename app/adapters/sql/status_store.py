@@ -1,6 +1,6 @@
 """The views as readers ask them: one query for each answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +16,15 @@ from sqlalchemy import (
 )
 
 from app.adapters.sql.database import Database
-from app.adapters.sql.rows import LARGEST, command_of, event_of, plain, summary_of, task_of
+from app.adapters.sql.rows import (
+    LARGEST,
+    command_of,
+    event_of,
+    plain,
+    progress_of,
+    summary_of,
+    task_of,
+)
 from app.adapters.sql.schema import cancels, events, labels, offsets, tasks
 from app.adapters.sql.view_store import read_offsets
 from app.domain.model.commands import SubmitTask
@@ -26,7 +34,7 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task, TaskSummary
 from app.ports.event_log import Offsets
-from app.ports.status_store import Page, StatusStore, TaskFilter, portion
+from app.ports.status_store import Page, Past, StatusStore, TaskFilter, past_of, portion
 
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
@@ -46,6 +54,8 @@ _LISTED = select(
     _CANCEL,
 ).where(tasks.c.id.in_(bindparam("ids", expanding=True)))
 
+_PROGRESS = select(tasks.c.id, tasks.c.progress).where(tasks.c.progress.is_not(None))
+
 _COMMAND = select(tasks.c.command, tasks.c.traceparent).where(
     tasks.c.id == bindparam("task_id"), tasks.c.command.is_not(None)
 )
@@ -60,6 +70,11 @@ class SqlStatusStore(StatusStore):
             lambda views: views.execute(_FIND, {"task_id": task_id}).one_or_none()
         )
         return task_of(*row) if row else None
+
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
+        query = _PROGRESS.where(tasks.c.id.in_(task_ids))
+        rows = await self._database.read(lambda views: views.execute(query).all())
+        return {task_id: past_of(progress_of(told)) for task_id, told in rows}
 
     async def command(self, task_id: TaskId) -> SubmitTask | None:
         row = await self._database.read(

@@ -17,10 +17,11 @@ from app.domain.model.errors import (
     UnknownRuntime,
 )
 from app.domain.model.events import TaskCanceled, TaskError, TaskRejected, TaskStarted
-from app.domain.model.ids import RuntimeName, TaskId, WorkerId, minted_at
+from app.domain.model.ids import RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.cancellations import Cancellations
 from app.domain.use_cases.known_tasks import KnownTasks
+from app.domain.use_cases.past_runs import PastRuns
 from app.domain.use_cases.refuse_message import RefuseMessage
 from app.domain.use_cases.run_attempt import Canceled, run_attempt
 from app.domain.use_cases.run_context import Run
@@ -37,8 +38,6 @@ from app.ports.status_store import TaskFinder
 from app.ports.task_queue import Again, Delivery, Undecodable
 from app.ports.tracing import RunTracer, Tracing
 
-_UNFAMILIAR = timedelta(minutes=10)
-"""Time after a change of workers in which a task that is sent twice is looked up."""
 _SHORTEST_DELAY = timedelta(milliseconds=500)
 
 
@@ -96,6 +95,10 @@ class RunTaskHandler:
                 raise again
 
     @cached_property
+    def _past(self) -> PastRuns | None:
+        return PastRuns(self.store, self.unseen, self.clock) if self.store else None
+
+    @cached_property
     def _settle(self) -> SettleAttempt:
         return SettleAttempt(self.dead_letters, self.delays, self.clock, self.hold_seconds)
 
@@ -114,44 +117,16 @@ class RunTaskHandler:
 
     async def _surely_ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
         """Where to ask may be what breaks, it is not asked for ever: the first ending counts."""
+        if self._past is None:
+            return False
         try:
-            return await self._ended_before(delivery, command)
+            return await self._past.settle(delivery, command, self.known)
         except Unavailable:
             raise
         except Exception:
             if self._hopeless(delivery):
                 return False
             raise
-
-    async def _ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
-        """Whether a task that may have run before has ended.
-
-        One that was redriven is open again, but not for the messages that it died of.
-        """
-        if self.store is None or not self._may_have_run(delivery, command):
-            return False
-        before = command.earlier.attempts if command.earlier.redrives else 0
-        # a former owner may have gone on with what is redelivered until this moment
-        until = self.clock.now() if delivery.redelivered else delivery.inherited_at
-        if self.unseen and until and await self.unseen.attempt_of(command.id, until) > before:
-            return True
-        task = await self.store.find(command.id)
-        if task is None:
-            return False
-        return any(each.number > before and each.ended for each in task.attempts)
-
-    def _may_have_run(self, delivery: Delivery, command: SubmitTask) -> bool:
-        """By this message or, shortly after a change of workers, by another one of the same task.
-
-        Later on what this worker remembers is enough. An id that was made since then is new.
-        """
-        if delivery.redelivered or delivery.attempt > 1:
-            return True
-        since = delivery.inherited_at
-        if since is None or self.clock.now() - since > _UNFAMILIAR:
-            return False
-        minted = minted_at(command.id)
-        return minted is None or minted < since
 
     async def _handle(
         self, delivery: Delivery, command: SubmitTask, tracer: RunTracer

@@ -32,7 +32,9 @@ class RunUnderLease:
         if isinstance(command, Undecodable):
             await self.handle(delivery)
             return
-        if delivery.redelivered and await self._dealt_with(command, delivery):
+        if (delivery.redelivered or delivery.predates_owner) and await self._dealt_with(
+            command, delivery
+        ):
             return
         if not hands.may_begin:
             raise Again(_SOON, counted=False)

@@ -4,7 +4,7 @@ What speaks SQL takes as long to load as Kafka takes to let a worker join: both 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,7 +14,7 @@ from app.domain.model.ids import TaskId
 from app.domain.model.task import Task
 from app.entrypoints.settings import Settings
 from app.ports.event_log import Offsets
-from app.ports.status_store import PastTasks
+from app.ports.status_store import Past, PastTasks
 
 if TYPE_CHECKING:
     from app.entrypoints.bootstrap.stores import Store
@@ -28,6 +28,9 @@ class LateViews(PastTasks):
 
     async def find(self, task_id: TaskId) -> Task | None:
         return await (await self._opened()).find(task_id)
+
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
+        return await (await self._opened()).past(task_ids)
 
     async def offsets(self) -> Offsets:
         return await (await self._opened()).offsets()

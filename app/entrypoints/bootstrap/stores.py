@@ -1,6 +1,6 @@
 """Where the views are: SQLite or PostgreSQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.entrypoints.settings import Settings, SettingsError
 from app.ports.event_log import Offsets
 from app.ports.letter_store import LetterStore
 from app.ports.private_files import make_private_folder
-from app.ports.status_store import PastTasks, StatusStore, StoreUnavailable, ViewStore
+from app.ports.status_store import Past, PastTasks, StatusStore, StoreUnavailable, ViewStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class Store(PastTasks):
 
     async def find(self, task_id: TaskId) -> Task | None:
         return await self.status.find(task_id)
+
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
+        return await self.status.past(task_ids)
 
     async def offsets(self) -> Offsets:
         return await self.views.offsets()
