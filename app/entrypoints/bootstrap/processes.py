@@ -62,6 +62,7 @@ async def gateway(
 ) -> AsyncIterator["FastAPI"]:
     """The HTTP application, listening to the results as long as the context is open."""
     from app.entrypoints.gateway.app import create_app  # noqa: PLC0415  workers serve no HTTP
+    from app.entrypoints.gateway.request_guard import hosts_of  # noqa: PLC0415
     from app.entrypoints.gateway.services import (  # noqa: PLC0415
         GatewayLimits,
         GatewayServices,
@@ -111,6 +112,7 @@ async def gateway(
                 ),
                 docs=settings.gateway.docs,
                 cors_origins=tuple(settings.gateway.cors_origins),
+                allowed_hosts=hosts_of(settings.gateway.host, settings.gateway.allowed_hosts),
                 current_trace_id=observed.current_trace_id,
                 fleet=follow.fleet,
             ),

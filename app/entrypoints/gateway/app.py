@@ -14,6 +14,7 @@ from app.entrypoints.gateway.metrics import GatewayMetrics, Metered
 from app.entrypoints.gateway.openapi import DESCRIPTION, completed
 from app.entrypoints.gateway.problem_handlers import answer_with_problems
 from app.entrypoints.gateway.query import unambiguous
+from app.entrypoints.gateway.request_guard import RequestGuard
 from app.entrypoints.gateway.routes.actions import add_action_routes
 from app.entrypoints.gateway.routes.agents import add_agent_routes
 from app.entrypoints.gateway.routes.contract import add_contract_routes
@@ -52,6 +53,7 @@ def create_app(services: GatewayServices, draining: Draining | None = None) -> F
             *_cors(services.cors_origins),
             Middleware(LastResort, services=services, draining=draining),
             Middleware(Metered, metrics=metrics),
+            Middleware(RequestGuard, services=services),
             Middleware(BodyLimit, max_bytes=services.limits.max_body_bytes),
         ],
     )

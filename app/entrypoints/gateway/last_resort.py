@@ -41,6 +41,7 @@ class LastResort:
                 started = True
                 headers = MutableHeaders(raw=message["headers"])
                 headers["X-Content-Type-Options"] = "nosniff"
+                headers["X-Frame-Options"] = "DENY"
                 if self._draining.announced:
                     headers["Connection"] = "close"
             await send(message)

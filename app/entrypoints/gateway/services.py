@@ -104,6 +104,8 @@ class GatewayServices:
     """Whether `/docs` and `/redoc` are served."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the gateway; none by default."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names the gateway is asked by, beside those of the loopback; empty is any."""
     current_trace_id: Callable[[], str | None] = _untraced
     """The trace of the request being served, where requests are traced."""
     fleet: Fleet = field(default_factory=_nobody)

@@ -42,6 +42,13 @@ class GatewaySettings(Group):
     max_redrives: int = Field(
         3, ge=1, le=1_000, description="How often the message of a dead letter may be sent again."
     )
+    allowed_hosts: Texts = Field(
+        default=[],
+        description="Hosts the gateway is asked by (`api.example.com`, `*.example.com`), separated "
+        "by commas, beside `localhost` and the loopback addresses; others are refused with 421. "
+        "Without any it answers to the loopback's names alone where it listens there, else to "
+        "every host; `*` is every host.",
+    )
     cors_origins: Texts = Field(
         default=[], description="Origins whose pages may call the gateway, separated by commas."
     )
