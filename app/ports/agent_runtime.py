@@ -100,6 +100,14 @@ class RunContext(Protocol):
         """Why it has been asked to stop."""
         return StopReason.CANCELED if self.canceled else None
 
+    @property
+    def max_result_bytes(self) -> int | None:
+        """How many bytes a result may have as JSON; None where nobody knows before it is told.
+
+        The task of a larger one fails, with its beginning; the rest stays where its worker runs.
+        """
+        return None
+
     @abstractmethod
     def idempotency_key(self, step: str) -> str:
         """A key that is the same for this task and step in every attempt.

@@ -40,6 +40,11 @@ class EventLog(Protocol):
         Raises `PayloadTooLarge` at once for a message the log would refuse.
         """
 
+    @property
+    def largest_message(self) -> int | None:
+        """How many bytes a message may have; None where that is not known before it is refused."""
+        return None
+
     async def publish(self, message: Message) -> None:
         """Return once the message is durable, else raise as `append` and its acknowledgement do."""
         await (await self.append(message))

@@ -67,6 +67,14 @@ class EventLogContract:
         acknowledged = await log.append(submitted())
         await asyncio.gather(_await(acknowledged), _await(acknowledged))
 
+    async def test_a_message_as_large_as_it_says_is_taken(
+        self, log: EventLog, read_back: ReadBack
+    ) -> None:
+        assert log.largest_message is not None
+        largest = completed(output="x" * (log.largest_message - 4_096))
+        await log.publish(largest)
+        assert await read_back(1) == [largest]
+
     async def test_a_message_too_large_is_refused_at_once(
         self, log: EventLog, read_back: ReadBack
     ) -> None:

@@ -1,7 +1,9 @@
 """What a broker or a schema breaks on is run once, and told as what it is."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,7 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 
 from app.adapters.kafka.connection import KafkaConnection
 from tests.e2e.fleet import Fleet
-from tests.e2e.outside import EVERYTHING, Outside, new_fleet, outside, standing, start
+from tests.e2e.outside import EVERYTHING, Json, Outside, new_fleet, outside, standing, start
 from tests.waiting import until_true
 
 pytestmark = pytest.mark.kafka
@@ -56,6 +58,37 @@ def runs_of(fleet: Fleet, task_id: str) -> int:
     return sum(entry.task_id == task_id for entry in fleet.ledger)
 
 
+def assert_kept(task: Json, characters: int) -> None:
+    """The failed task shows the beginning of its result, and says where all of it lies."""
+    assert re.fullmatch("x{100,10000}", task["result"]["output"])
+    found = re.search(r"all of it is kept by \S+ in (\S+\.json)", task["error"]["message"])
+    assert found is not None
+    whole = Path(found[1])
+    assert json.loads(whole.read_text())["output"] == "x" * characters
+    assert whole.stat().st_mode & 0o077 == 0
+
+
+async def test_a_result_over_the_limit_is_kept_and_its_agent_was_told_what_fits(
+    user: Outside,
+) -> None:
+    task_id = await user.submit("producer", {"parameters": {"characters": 2_000_000}})
+    task = await user.ended(task_id)
+    assert (task["state"], task["error"]["code"]) == ("failed", "payload-too-large")
+    assert runs_of(user.fleet, task_id) == 1
+    assert "2,000,0" in task["error"]["message"]
+    assert " fit; " in task["error"]["message"]
+    assert_kept(task, 2_000_000)
+    shown = user.fleet.run("status", task_id)
+    assert "all of it is kept by" in shown.stdout
+
+    # what the context says fits, does; with the quotes and names around the text
+    fitting = {"parameters": {"characters": "all that fits"}}
+    for agent in ("producer", "isolated-producer"):
+        task = await user.ended(await user.submit(agent, fitting))
+        assert task["state"] == "completed", task["error"]
+        assert len(task["result"]["output"]) > 900_000
+
+
 @pytest.mark.usefixtures("narrow")
 async def test_a_result_the_topic_does_not_take_fails_its_task_after_one_run(
     user: Outside,
@@ -65,6 +98,7 @@ async def test_a_result_the_topic_does_not_take_fails_its_task_after_one_run(
     assert (task["state"], task["error"]["code"]) == ("failed", "payload-too-large")
     assert task["attempt"] == 1
     assert runs_of(user.fleet, task_id) == 1
+    assert_kept(task, 200_000)
 
 
 @pytest.mark.usefixtures("narrow")

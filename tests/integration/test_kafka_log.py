@@ -5,6 +5,7 @@ import time
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from app.adapters.kafka.codec import Codec
 from app.adapters.kafka.connection import KafkaConnection
@@ -15,9 +16,10 @@ from app.domain.model.errors import PayloadTooLarge
 from app.domain.model.messages import Message
 from app.ports.event_log import LogUnavailable
 from app.ports.task_queue import Undecodable
-from tests.builders import ANALYST, progressed, submitted, task_id
+from tests.builders import ANALYST, completed, progressed, submitted, task_id
 from tests.contracts.event_log import EventLogContract, ReadBack
 from tests.integration.on_kafka import KafkaTopics, OnKafka, OnTheEmbeddedBroker, read_records
+from tests.waiting import until_true
 
 
 class LogOnKafka(KafkaTopics, EventLogContract):
@@ -64,6 +66,34 @@ class TestLogOnKafka(OnKafka, LogOnKafka):
                 await log.append(submitted(agent="nobody"))
             assert time.perf_counter() - began < 6  # by itself it takes ten
             await log.publish(submitted())
+
+    async def test_it_knows_how_much_the_topic_of_the_results_takes(
+        self, connection: KafkaConnection, topics: Topics
+    ) -> None:
+        admin = AIOKafkaAdminClient(**connection.admin_settings())
+        await admin.start()
+        limit = {"max.message.bytes": "60000"}
+        topic = ConfigResource(ConfigResourceType.TOPIC, topics.results, limit)
+        await admin.alter_configs([topic])
+        await admin.close()
+        async with KafkaEventLog(connection, topics) as log:
+            assert log.largest_message == connection.max_message_bytes
+
+            async def has_heard() -> bool:
+                await log.learn_limits()
+                return log.largest_message < 60_000
+
+            await until_true(has_heard, 30)
+            assert log.largest_message > 59_000
+            await log.publish(completed(output="x" * (log.largest_message - 4_096)))
+
+    async def test_what_a_topic_takes_is_not_asked_of_brokers_that_are_away(
+        self, topics: Topics
+    ) -> None:
+        away = KafkaConnection("127.0.0.1:1", request_timeout=1)
+        log = KafkaEventLog(away, topics, deadline=0.2)
+        await log.learn_limits()
+        assert log.largest_message == away.max_message_bytes
 
     async def test_a_refused_record_does_not_spoil_those_after_it(
         self, connection: KafkaConnection, topic_prefix: str

@@ -52,6 +52,23 @@ def refusal(catalog: FileCatalog) -> str:
     return refused.value.message
 
 
+async def test_an_agent_without_a_schema_takes_as_long_a_text_as_is_set(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(
+        "name: plain\ndescription: x\nruntimes: {rules: {template: 'x {{ text }}'}}\n"
+    )
+    (tmp_path / "own.yaml").write_text(
+        "name: own\ndescription: x\ninput_schema: {type: string}\n"
+        "runtimes: {rules: {template: 'x {{ text }}'}}\n"
+    )
+    catalog = FileCatalog([tmp_path], max_input_characters=5).load()
+    plain, own = (catalog.require(AgentName(name)) for name in ("plain", "own"))
+    assert await plain.check_input("12345") == await own.check_input("123456") == ()
+    assert "at most 5 are allowed" in (await plain.check_input("123456"))[0].detail
+    usual = FileCatalog([tmp_path]).load().require(AgentName("plain"))
+    assert await usual.check_input("x" * 100_000) == ()
+    assert await usual.check_input("x" * 100_001)
+
+
 def test_the_shipped_agents_load_and_have_both_runtimes_rules_first() -> None:
     for name in ("business-analyst", "solution-architect", "developer"):
         spec = FileCatalog().load().require(AgentName(name)).spec

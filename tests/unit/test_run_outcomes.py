@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +12,18 @@ from pydantic_core import from_json
 
 from app.adapters.kafka.cloudevents import portable
 from app.adapters.kafka.codec import encode
+from app.adapters.local.result_spool import FileSpool
 from app.adapters.memory.event_log import MemoryEventLog
 from app.domain.model.errors import InvalidInput, RunFailed
-from app.domain.model.events import Artifact, Result, TaskFailed, TaskRetryScheduled
+from app.domain.model.events import (
+    Artifact,
+    Result,
+    TaskCompleted,
+    TaskFailed,
+    TaskProgressed,
+    TaskRetryScheduled,
+    TraceToken,
+)
 from app.domain.model.lifecycle import Reason
 from app.ports.agent_runtime import RunContext, TaskInput
 from app.ports.task_queue import Again
@@ -172,6 +183,54 @@ async def test_a_result_too_large_for_the_log_fails_the_task_and_says_so() -> No
 
     failed = await failed_at(Worker(Scripted(a_lot), log=MemoryEventLog(max_message_bytes=2_000)))
     assert (failed.error.code, failed.sequence) == ("payload-too-large", 2)
+    assert "it is not kept" in failed.error.message
+
+
+async def test_of_a_result_too_large_the_task_shows_the_beginning_and_where_the_rest_lies(
+    tmp_path: Path,
+) -> None:
+    seen: list[int | None] = []
+
+    async def a_lot(task: TaskInput, context: RunContext) -> Result:
+        seen.append(context.max_result_bytes)
+        pages = tuple(Artifact(name=f"{number}.md", content="é" * 9_000) for number in range(30))
+        return Result(output={"pages": 30, "text": "x" * 100_000}, artifacts=pages)
+
+    at_work = Worker(Scripted(a_lot), log=MemoryEventLog(max_message_bytes=100_000))
+    at_work.handle = replace(at_work.handle, spool=FileSpool(tmp_path / "spool", 10_000_000))
+    failed = await failed_at(at_work)
+    assert seen == [95_904]
+    assert failed.error.retryable is False
+    assert "bytes of JSON, and 95,904 fit; all of it is kept by " in failed.error.message
+    (kept,) = (tmp_path / "spool").iterdir()
+    assert str(kept) in failed.error.message
+    whole = Result.model_validate_json(kept.read_bytes())
+    assert len(whole.artifacts) == 30
+    assert failed.result is not None
+    assert isinstance(failed.result.output, str)
+    assert failed.result.output.startswith('{"pages":30,"text":"xxx')
+    assert [each.name for each in failed.result.artifacts] == [f"{n}.md" for n in range(10)]
+    assert at_work.runtime.runs == 1
+    assert at_work.letters.letters == []
+
+
+async def test_a_text_beside_the_result_is_cut_and_ends_no_run() -> None:
+    async def talkative(task: TaskInput, context: RunContext) -> Result:
+        await context.report("r" * 500_000)
+        await context.log("\x00" * 500_000)
+        await context.token("t" * 500_000)
+        step = await context.begin("step", "s" * 500_000)
+        await context.end(step, error="e" * 500_000)
+        return Result(output="done")
+
+    at_work = Worker(Scripted(talkative), log=MemoryEventLog(max_message_bytes=100_000))
+    await at_work.handle(delivered(submitted("t-1")))
+    *told, completed = at_work.events
+    assert isinstance(completed, TaskCompleted)
+    assert [each.sequence for each in told] == list(range(1, len(told) + 1))
+    assert "".join(each.text for each in told if isinstance(each, TraceToken)) == "t" * 500_000
+    (reported,) = [each for each in told if isinstance(each, TaskProgressed)]
+    assert reported.message.endswith("(487,500 more characters)")
 
 
 async def test_a_refusal_that_leaks_from_a_runtime_fails_the_task_and_comes_not_again() -> None:

@@ -40,6 +40,7 @@ class Assignment:
     spec: AgentSpec
     task: TaskInput
     attempt: int
+    max_result_bytes: int | None = None
 
 
 def main(sock: socket.socket) -> NoReturn:
@@ -66,7 +67,7 @@ async def _run(assignment: Assignment, channel: Channel) -> NoReturn:
 async def _outcome(assignment: Assignment, channel: Channel) -> Frame:
     try:
         runtime = assignment.build(ModelsOfTheWorker(channel))
-        context = ChildContext(channel, assignment.attempt)
+        context = ChildContext(channel, assignment.attempt, assignment.max_result_bytes)
         work = outcome_of(runtime.run(assignment.spec, assignment.task, context))
         working = asyncio.ensure_future(work)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
@@ -81,13 +82,18 @@ async def _outcome(assignment: Assignment, channel: Channel) -> Frame:
 class ChildContext(RunContext):
     """Passes everything on to the run's own context, in the worker."""
 
-    def __init__(self, channel: Channel, attempt: int) -> None:
+    def __init__(self, channel: Channel, attempt: int, max_result_bytes: int | None = None) -> None:
         self._channel = channel
         self._attempt = attempt
+        self._max_result_bytes = max_result_bytes
 
     @property
     def attempt(self) -> int:
         return self._attempt
+
+    @property
+    def max_result_bytes(self) -> int | None:
+        return self._max_result_bytes
 
     @property
     def canceled(self) -> bool:

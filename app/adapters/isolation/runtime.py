@@ -63,7 +63,9 @@ class IsolatedRuntime(AgentRuntime):
         if spec.isolation == "thread":
             return await self._inner.run(spec, task, context)
         try:
-            child = await self._children.start(Assignment(self._build, spec, task, context.attempt))
+            child = await self._children.start(
+                Assignment(self._build, spec, task, context.attempt, context.max_result_bytes)
+            )
         except NoChild as none:
             raise RunFailed(CRASHED, f"{spec.name}: {none.message}", retryable=True) from none
         attendant = Attendant(child.reader, child.writer, context, self._models)

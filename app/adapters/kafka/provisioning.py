@@ -198,6 +198,19 @@ async def _setting_changes(
     return changes
 
 
+async def max_message_bytes(connection: KafkaConnection, names: Iterable[str]) -> Mapping[str, int]:
+    """How large a batch each topic takes, as far as the brokers say; raise as `plan` does."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    async with _admin(connection) as admin:
+        return {
+            topic: int(value)
+            for answer in await admin.describe_configs(asked)
+            for code, _, _, topic, entries in answer.resources
+            for name, value, *_ in entries
+            if code == 0 and name == "max.message.bytes" and value
+        }
+
+
 def _same(present: str | None, wanted: str) -> bool:
     return present is not None and set(present.split(",")) == set(wanted.split(","))
 

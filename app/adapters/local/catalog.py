@@ -19,7 +19,15 @@ from referencing.jsonschema import DRAFT202012
 
 from app.adapters.local import schema_checks
 from app.adapters.local.yaml_text import read_yaml
-from app.domain.model.agents import Agent, AgentCatalog, AgentSpec, Check, Schema, clashes
+from app.domain.model.agents import (
+    Agent,
+    AgentCatalog,
+    AgentSpec,
+    Check,
+    Schema,
+    clashes,
+    default_input_schema,
+)
 from app.domain.model.errors import InvalidAgent, Unavailable, Violation
 from app.domain.model.ids import AgentName
 from app.ports.catalog import CatalogSource
@@ -31,8 +39,14 @@ _LONGEST_QUOTE = 60
 class FileCatalog(CatalogSource):
     """A later folder's agent replaces an earlier one of the same name, shipped ones included."""
 
-    def __init__(self, folders: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, folders: Sequence[Path] = (), *, max_input_characters: int | None = None
+    ) -> None:
+        """`max_input_characters` is for agents whose files have no schema of their input."""
         self._folders = tuple(folders)
+        self._defaults: dict[str, Schema] = {}
+        if max_input_characters is not None:
+            self._defaults["input_schema"] = default_input_schema(max_input_characters)
 
     def load(self) -> AgentCatalog:
         catalog, problems = self.load_sound()
@@ -45,7 +59,7 @@ class FileCatalog(CatalogSource):
         agents: dict[AgentName, Agent] = {}
         problems: list[str] = []
         for folder in (files("app") / "catalog" / "agents", *self._folders):
-            agents |= _agents_in(folder, problems)
+            agents |= _agents_in(folder, problems, self._defaults)
         clashing = clashes(agents.values())
         problems += clashing.values()
         return AgentCatalog(each for each in agents.values() if each.name not in clashing), problems
@@ -80,7 +94,9 @@ def compile_schema(schema: Schema) -> Check:
     return check
 
 
-def _agents_in(folder: Traversable, problems: list[str]) -> dict[AgentName, Agent]:
+def _agents_in(
+    folder: Traversable, problems: list[str], defaults: Mapping[str, Schema]
+) -> dict[AgentName, Agent]:
     """The sound agents of a folder; what is wrong with the others is added to the problems."""
     if not folder.is_dir():
         problems.append(f"{folder}: there is no such folder")
@@ -91,7 +107,7 @@ def _agents_in(folder: Traversable, problems: list[str]) -> dict[AgentName, Agen
         if not file.name.endswith((".yaml", ".yml")) or not file.is_file():
             continue
         try:
-            agent = _read(file)
+            agent = _read(file, defaults)
         except RecursionError:
             problems.append(f"{file}: is nested too deep")
             continue
@@ -106,7 +122,7 @@ def _agents_in(folder: Traversable, problems: list[str]) -> dict[AgentName, Agen
     return agents
 
 
-def _read(file: Traversable) -> Agent:
+def _read(file: Traversable, defaults: Mapping[str, Schema]) -> Agent:
     try:
         content = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -114,7 +130,7 @@ def _read(file: Traversable) -> Agent:
     if not isinstance(content, dict):
         raise InvalidAgent(f"{file}: must be a YAML mapping with the fields of one agent")
     try:
-        spec = AgentSpec.model_validate(content)
+        spec = AgentSpec.model_validate({**defaults, **content})
     except InvalidFields as error:
         raise InvalidAgent(f"{file}: {'; '.join(_field_errors(error))}") from error
     checks: dict[str, Check] = {}

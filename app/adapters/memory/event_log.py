@@ -36,6 +36,10 @@ class MemoryEventLog(EventLog):
         self._delays = MemoryDelays()
         self._fleet = MemoryFleet()
 
+    @property
+    def largest_message(self) -> int:
+        return self._max_message_bytes
+
     async def append(self, message: Message) -> Awaitable[None]:
         if len(message.model_dump_json().encode()) > self._max_message_bytes:
             raise PayloadTooLarge("the message is larger than the log takes")
@@ -75,6 +79,9 @@ class MemoryEventLog(EventLog):
     ) -> MemoryDelayQueue:
         """What releases them."""
         return MemoryDelayQueue(self._delays, unwanted)
+
+    async def learn_limits(self) -> None:
+        """Return: they are known."""
 
     async def ping(self) -> None:
         """Return: what is in this process always answers."""

@@ -33,6 +33,10 @@ class TracedEventLog(EventLog):
         self._tracer = tracer
         self._destination = destination
 
+    @property
+    def largest_message(self) -> int | None:
+        return self._inner.largest_message
+
     async def append(self, message: Message) -> Awaitable[None]:
         if isinstance(message, Trace):
             return await self._inner.append(_stamped(message, get_current_span()))

@@ -24,6 +24,11 @@ Check = Callable[[JsonValue], Coroutine[Any, Any, tuple[Violation, ...]]]
 """Says where a value does not fit its schema; nothing when it fits."""
 
 
+def default_input_schema(max_characters: int = 100_000) -> Schema:
+    """What an agent takes whose file says nothing of it: a text or an object, not empty."""
+    return {"type": ["string", "object"], "minLength": 1, "maxLength": max_characters}
+
+
 class AgentSpec(BaseModel):
     """One agent, as its YAML file describes it. Adding an agent is adding a file."""
 
@@ -51,7 +56,7 @@ class AgentSpec(BaseModel):
     retry: RetryPolicy = RetryPolicy()
     isolation: Literal["thread", "process"] = "thread"
     """Whether a run has a process of its own, which can be killed and may crash by itself."""
-    input_schema: Schema = {"type": ["string", "object"], "minLength": 1, "maxLength": 100_000}
+    input_schema: Schema = default_input_schema()
     output_schema: Schema = {}
     runtimes: Annotated[dict[RuntimeNameField, dict[str, JsonValue]], Field(min_length=1)]
     """For each runtime that can run it, the settings which that runtime reads."""

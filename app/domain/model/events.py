@@ -153,6 +153,9 @@ class TaskFailed(Event):
     """The kind of end, where there is one beside the error."""
     usage: Usage = Usage()
     """What its last run spent."""
+    result: Result | None = None
+    """The beginning of what it made, where that was too large to be told; `error` says where the
+    whole lies."""
 
 
 class TaskCanceled(Event):

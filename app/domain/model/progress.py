@@ -208,7 +208,7 @@ def _ending(event: TerminalEvent, offset: int) -> Ending:
         case TaskCompleted():
             return end(TaskState.COMPLETED, result=event.result)
         case TaskFailed():
-            return end(TaskState.FAILED, event.reason, error=event.error)
+            return end(TaskState.FAILED, event.reason, error=event.error, result=event.result)
         case TaskCanceled():
             return end(TaskState.CANCELED, event.reason, event.message)
         case TaskRejected():

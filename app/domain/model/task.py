@@ -99,7 +99,7 @@ class Task(TaskSummary):
     """What was asked; null as long as only its events are known."""
     parameters: dict[str, JsonValue]
     result: Result | None
-    """Once it is completed."""
+    """Once it is completed; the beginning of it where the task failed as it was too large."""
 
 
 def describe(

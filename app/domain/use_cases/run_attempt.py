@@ -29,6 +29,8 @@ class Failed:
     reason: Reason | None = None
     retry_after: float | None = None
     """Seconds a provider asked us to stay away."""
+    beginning: Result | None = None
+    """Of what it made all the same, and nobody can be told as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ _UNACKNOWLEDGED = 256
 _TOKENS_EVERY = 0.1
 """Seconds of a model's answer that travel together."""
 
+_AROUND_A_RESULT = 4_096
+"""Bytes of an event and of its headers beside the result."""
+_UNKNOWN_LIMIT = 1_000_000
 _WORDS = {
     kind.TYPE: kind.TYPE.rpartition(".")[0].replace(".", " ").replace("-", " ")
     for kind in get_args(ResultEvent)
@@ -125,12 +128,18 @@ class Run(RunContext):
             return StopReason.LOST
         return self.stopping or (StopReason.OVER if self.over else None)
 
+    @property
+    def max_result_bytes(self) -> int | None:
+        largest = self._log.largest_message
+        return None if largest is None else max(0, largest - _AROUND_A_RESULT)
+
     def idempotency_key(self, step: str) -> str:
         self._refuse_if_over()
         self._refuse_what_was_left_behind()
         return derived_task_id("step", self._command.id, step)
 
     async def report(self, message: str, progress: float | None = None) -> None:
+        message = self._cut(message)
         self._refuse_what_was_left_behind()
         await self.tell(
             TaskProgressed, message=as_text(message), progress=progress, usage=self.usage
@@ -140,6 +149,7 @@ class Run(RunContext):
         self, message: str, level: Literal["debug", "info", "warning", "error"] = "info"
     ) -> None:
         self._refuse_what_was_left_behind()
+        message = self._cut(message)
         await self.tell(TraceLog, level=level, message=as_text(message))
 
     async def token(self, text: str, parent: ActivityId | None = None) -> None:
@@ -161,7 +171,7 @@ class Run(RunContext):
         provider: str | None = None,
     ) -> ActivityId:
         self._refuse_what_was_left_behind()
-        name = as_text(name)
+        name = as_text(self._cut(name))
         activity = self._clock.entropy().hex()[-16:]
         self._activities[activity] = _Activity(kind, name, parent, provider, _now())
         self._tracer.begin(activity, kind, name, parent, provider)
@@ -182,7 +192,7 @@ class Run(RunContext):
     ) -> None:
         self._refuse_what_was_left_behind()
         ended = self._activities.pop(activity)
-        error = as_text(error) if error else error
+        error = as_text(self._cut(error)) if error else error
         asked, answered, cached = input_tokens or 0, output_tokens or 0, cached_tokens
         if not are_counts(asked, answered, cached):
             # a call that failed may have taken none; one that was answered has taken some
@@ -231,6 +241,10 @@ class Run(RunContext):
     def name(self) -> str:
         """What its asyncio task is called."""
         return NamedRun(self._command.agent, self._command.id).name
+
+    @property
+    def worker_id(self) -> WorkerId:
+        return self._worker_id
 
     async def tell(self, event_type: type[_AnyEvent], /, **fields: object) -> _AnyEvent:
         """Append the run's next event; it is on its way when this returns, not yet durable.
@@ -362,6 +376,18 @@ class Run(RunContext):
             return None
         return self._spending.cost_usd(f"{call.provider}:{call.name}", asked, answered, cached)
 
+    @property
+    def _longest_text(self) -> int:
+        """Characters that fit into an event, however they are written in JSON."""
+        return max(100, (self._log.largest_message or _UNKNOWN_LIMIT) // 8)
+
+    def _cut(self, text: str) -> str:
+        """A text beside the result is cut rather than ending the run that tells it."""
+        longest = self._longest_text
+        if len(text) <= longest:
+            return text
+        return f"{text[:longest]}… ({len(text) - longest:,} more characters)"
+
     def _refuse_if_over(self) -> None:
         if self._over():
             raise RunStopped(StopReason.LOST)
@@ -391,7 +417,9 @@ class Run(RunContext):
     async def _tell_tokens(self) -> None:
         if self._tokens:
             text, self._tokens = as_text("".join(self._tokens)), []
-            await self._append(TraceToken, text=text, span_id=self._tokens_of)
+            for start in range(0, len(text), self._longest_text):
+                piece = text[start : start + self._longest_text]
+                await self._append(TraceToken, text=piece, span_id=self._tokens_of)
 
 
 def _may_come_late(told: tuple[Event, Awaitable[None] | None]) -> bool:

@@ -33,6 +33,7 @@ from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
 from app.ports.event_log import EventLog
+from app.ports.result_spool import ResultSpool
 from app.ports.run_identity import RunIdentity, as_run
 from app.ports.status_store import TaskFinder
 from app.ports.task_queue import Again, Delivery, Undecodable
@@ -65,6 +66,8 @@ class RunTaskHandler:
     there is no other."""
     hold_seconds: float = 30.0
     """The longest wait for a next run that is spent here, and not with the delays."""
+    spool: ResultSpool | None = None
+    """Keeps results that are too large for the log."""
     spending: Spending | None = None
     """Prices model calls and keeps budgets; without it a task that has one asks no model."""
 
@@ -100,7 +103,9 @@ class RunTaskHandler:
 
     @cached_property
     def _settle(self) -> SettleAttempt:
-        return SettleAttempt(self.dead_letters, self.delays, self.clock, self.hold_seconds)
+        return SettleAttempt(
+            self.dead_letters, self.delays, self.clock, self.hold_seconds, self.spool
+        )
 
     @cached_property
     def _refusing(self) -> RefuseMessage:

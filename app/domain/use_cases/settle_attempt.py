@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import assert_never
 
+from pydantic_core import to_json
+
 from app.domain.model.agents import Agent
 from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import DeadLetter, DeadLetterReason
@@ -15,19 +17,24 @@ from app.domain.model.events import (
     Result,
     TaskCanceled,
     TaskCompleted,
+    TaskError,
     TaskFailed,
     TaskRetryScheduled,
 )
 from app.domain.model.ids import AgentName, TaskId
 from app.domain.model.lifecycle import Reason
-from app.domain.use_cases.run_attempt import Canceled, Failed, Outcome, failed
+from app.domain.use_cases.run_attempt import Canceled, Failed, Outcome
 from app.domain.use_cases.run_context import Run
 from app.ports.agent_runtime import RunStopped, StopReason
 from app.ports.clock import Clock
 from app.ports.dead_letters import DeadLetters
 from app.ports.delays import Delays
+from app.ports.result_spool import ResultSpool
 from app.ports.task_queue import Delivery
 
+_SHOWN = 10_000
+"""Characters that are told of a result which is too large."""
+_ARTIFACTS_SHOWN = 10
 _LETTERS = {
     Reason.DEADLINE_EXCEEDED: DeadLetterReason.DEADLINE_EXCEEDED,
     Reason.BUDGET_EXCEEDED: DeadLetterReason.BUDGET_EXCEEDED,
@@ -41,6 +48,8 @@ class SettleAttempt:
     clock: Clock
     hold_seconds: float
     """A worker keeps a task that waits for its next run no longer; the delays do."""
+    spool: ResultSpool | None = None
+    """Keeps what is too large to be told; without one it is gone."""
 
     async def __call__(
         self, delivery: Delivery, command: SubmitTask, agent: Agent, run: Run, outcome: Outcome
@@ -82,9 +91,20 @@ class SettleAttempt:
         try:
             await run.tell(TaskCompleted, result=result, usage=run.usage)
             await run.acknowledged()  # only then it is certain that the log takes it
-        except PayloadTooLarge as error:
-            too_large = failed(error.code, f"the result is too large: {error.message}")
-            await self._fail(delivery, run, too_large)
+        except PayloadTooLarge:
+            await self._fail(delivery, run, await self._too_large(run, result))
+
+    async def _too_large(self, run: Run, result: Result) -> Failed:
+        """What a task fails with whose result no log takes: another run would make it again."""
+        whole = result.model_dump_json().encode()
+        fits = run.max_result_bytes
+        said = f"the result is too large: {len(whole):,} bytes of JSON"
+        if fits is not None and fits < len(whole):
+            said += f", and {fits:,} fit"
+        kept = await self.spool.keep(run.task_id, run.attempt, whole) if self.spool else None
+        said += f"; all of it is kept by {run.worker_id} in {kept}" if kept else "; it is not kept"
+        beginning = _beginning(result, min(_SHOWN, (fits or _SHOWN) // 20))
+        return Failed(TaskError(code=PayloadTooLarge.code, message=said), beginning=beginning)
 
     async def _try_again_or_fail(
         self, delivery: Delivery, command: SubmitTask, agent: Agent, run: Run, failure: Failed
@@ -132,7 +152,27 @@ class SettleAttempt:
         if letter:
             bury = partial(self.bury, delivery, letter, failure.error.message, run.task_id)
             await _until_taken(bury)
-        await run.tell(TaskFailed, error=failure.error, reason=reason, usage=run.usage)
+        told = {"error": failure.error, "reason": reason, "usage": run.usage}
+        try:
+            await run.tell(TaskFailed, **told, result=failure.beginning)
+            if failure.beginning is not None:
+                await run.acknowledged()
+        except PayloadTooLarge:
+            await run.tell(TaskFailed, **told)
+
+
+def _beginning(result: Result, characters: int) -> Result:
+    """As much of a result as anybody can be shown: its output's text, and some of its artifacts."""
+    output, artifacts = result.output, result.artifacts[:_ARTIFACTS_SHOWN]
+    if output is not None and not isinstance(output, str):
+        output = to_json(output).decode()
+    return Result(
+        output=output and output[:characters],
+        artifacts=tuple(
+            each.model_copy(update={"content": each.content[: characters // _ARTIFACTS_SHOWN]})
+            for each in artifacts
+        ),
+    )
 
 
 async def _until_taken(put: Callable[[], Awaitable[None]]) -> None:

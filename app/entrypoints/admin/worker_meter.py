@@ -196,6 +196,10 @@ class _MeteredLog(EventLog):
         self._inner = inner
         self._meter = meter
 
+    @property
+    def largest_message(self) -> int | None:
+        return self._inner.largest_message
+
     def append(self, message: Message) -> Coroutine[Any, Any, Awaitable[None]]:
         # by type: asking isinstance() about a pydantic model costs more than all the rest
         if type(message) is TaskStarted:

@@ -23,12 +23,12 @@ _log = structlog.get_logger(__name__)
 
 def catalog_of(settings: Settings) -> AgentCatalog:
     """Every shipped agent and those of the folders; raise `InvalidAgent` for a broken one."""
-    return FileCatalog(_folders(settings)).load()
+    return _catalog(settings).load()
 
 
 def loaded_agents(settings: Settings) -> tuple[AgentCatalog, list[str]]:
     """The agents whose files are sound, and what is wrong with the others, a line each."""
-    return FileCatalog(_folders(settings)).load_sound()
+    return _catalog(settings).load_sound()
 
 
 def sound_agents(settings: Settings, limits: Limits) -> tuple[AgentCatalog, list[str]]:
@@ -174,6 +174,11 @@ def _say_what_is_counted_alone(served: Iterable[Agent], limits: Limits) -> None:
     if alone and not limits.shared:
         advice = "set CREWLINE_LIMITS__REDIS_URL where there are several workers"
         _log.warning("this worker counts its agents' days alone", agents=alone, advice=advice)
+
+
+def _catalog(settings: Settings) -> FileCatalog:
+    longest = settings.catalog.max_input_characters
+    return FileCatalog(_folders(settings), max_input_characters=longest)
 
 
 def _folders(settings: Settings) -> list[Path]:

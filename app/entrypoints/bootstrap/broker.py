@@ -37,6 +37,10 @@ class Log(EventLog, Protocol):
         """Where a worker says that it lives."""
 
     @abstractmethod
+    async def learn_limits(self) -> None:
+        """Find out how large a result may be; it never raises."""
+
+    @abstractmethod
     async def ping(self) -> None:
         """Return if the broker answers, else raise `LogUnavailable`."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.adapters.local.clock import SystemClock
 from app.adapters.local.loop_watch import watching_loop
+from app.adapters.local.result_spool import FileSpool
 from app.adapters.local.worker_identity import claim_worker_identity
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
@@ -33,7 +35,7 @@ from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
-from app.entrypoints.settings import Settings
+from app.entrypoints.settings import Settings, WorkerSettings
 from app.ports.delays import DelayQueue
 from app.ports.event_log import EventFeed, LogUnavailable
 from app.ports.status_store import PastTasks
@@ -185,6 +187,7 @@ async def worker(
             claim_worker_identity(settings.worker.id, Path(folder) if folder else None)
         )
         plain_log = await stack.enter_async_context(broker.log())
+        await plain_log.learn_limits()
         letters = await stack.enter_async_context(broker.dead_letters())
         log = observed.log(plain_log, broker)
         delays = plain_log.delay_queue(identity.id, cancellations.unwanted)
@@ -216,6 +219,7 @@ async def worker(
                 cancellations=cancellations,
                 poison_after=settings.worker.poison_after,
                 hold_seconds=settings.worker.hold_seconds,
+                spool=_spool(settings.worker),
             ),
             delays=delays,
             presence=present.presence,
@@ -227,6 +231,14 @@ async def worker(
 
 def _nobody_counts(agent: str, seconds: float) -> None:
     """Without a port for metrics."""
+
+
+def _spool(settings: WorkerSettings) -> FileSpool | None:
+    if not settings.spool_max_bytes:
+        return None
+    by_default = Path(settings.runtime_folder or Path(tempfile.gettempdir()) / "crewline") / "spool"
+    folder = Path(settings.spool_folder) if settings.spool_folder else by_default
+    return FileSpool(folder, settings.spool_max_bytes)
 
 
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:

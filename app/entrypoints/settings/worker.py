@@ -84,6 +84,18 @@ class WorkerSettings(Group):
         description="How long a worker keeps a task that waits for its next run; what waits "
         "longer goes to the topic of delays.",
     )
+    spool_folder: str | None = Field(
+        None,
+        description="Folder where a worker keeps results that are larger than Kafka takes, each as "
+        "a JSON file; by default `spool` in the runtime folder.",
+    )
+    spool_max_bytes: int = Field(
+        268_435_456,
+        ge=0,
+        le=1_000_000_000_000,
+        description="How large all files of that folder may be together: the oldest make room for "
+        "new ones. 0 keeps nothing.",
+    )
     group: Name = Field(
         "crewline.workers",
         description="Consumer group that shares the tasks; it "
