@@ -5,7 +5,7 @@ TOOLS ?= .tools
 ARGS ?=
 UV_VERSION := 0.13.8
 TEMPORAL_VERSION := v1.32.0
-EXTRAS := console,crewai,embedded,postgres,redis
+EXTRAS := crewai,embedded,postgres,redis
 
 # The first interpreter that fits; PYTHON=/path/to/python overrides.
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
@@ -21,7 +21,7 @@ COMPOSE := docker compose --file docker-compose.kafka.yml
 LOCK := pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev ready test chaos check style lint types imports unit format lock lock-check bench temporal up down clean
+.PHONY: help dev ready test chaos check style lint types imports unit format lock lock-check bench temporal wheel up down clean
 
 help: ## Show this text.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ $(UV):
 	@"$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target "$(TOOLS)" uv==$(UV_VERSION)
 
 $(RUN)/python: | $(UV)
-	@"$(UV)" venv --quiet --allow-existing --python "$(PYTHON)" "$(VENV)"
+	@"$(UV)" venv --quiet --seed --allow-existing --python "$(PYTHON)" "$(VENV)"
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
 $(VENV)/.run: pyproject.toml requirements.lock | $(RUN)/python
@@ -68,6 +68,9 @@ $(PEERS)/.installed: benchmarks/peers.txt | $(RUN)/python
 
 temporal: ## Build Temporal's server with Go, for make bench on a machine without it: some minutes.
 	GOBIN="$(abspath $(TOOLS))/temporal" go install go.temporal.io/server/cmd/server@$(TEMPORAL_VERSION)
+
+wheel: | $(UV) ## Build the wheel, into dist.
+	@"$(UV)" build --quiet --wheel && ls dist/*.whl
 
 up: ## Run it in containers, with Kafka and PostgreSQL.
 	$(COMPOSE) up --build --wait $(ARGS)

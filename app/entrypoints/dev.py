@@ -18,6 +18,7 @@ from app.domain.model.errors import Unavailable
 from app.entrypoints import projector, worker
 from app.entrypoints.bootstrap.agents import CREWAI, crewai_installed, sound_agents
 from app.entrypoints.bootstrap.broker import Broker
+from app.entrypoints.bootstrap.extras import how_to_get
 from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.local_servers import alone_in, local_broker
@@ -204,7 +205,7 @@ def _running_by(settings: Settings) -> str:
     runtimes = settings.worker.runtimes
     if CREWAI in runtimes:
         return f"{', '.join(runtimes)}; crews on {settings.worker.model}"
-    missing = "" if find_spec("crewai") else " after pip install 'crewline[crewai]'"
+    missing = "" if find_spec("crewai") else f" and {how_to_get('crewai')}"
     return f"{', '.join(runtimes)}; crews with --model PROVIDER:NAME{missing}"
 
 

@@ -21,6 +21,7 @@ from app.entrypoints.bootstrap.agents import (
     missing_keys,
     runtimes_of,
 )
+from app.entrypoints.bootstrap.extras import how_to_get
 from app.entrypoints.bootstrap.kafka_broker import broker_of
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import open_store
@@ -162,7 +163,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     if CREWAI not in runtimes:
         yield Finding("model", ok=True, detail=f"none needed: runtimes are {', '.join(runtimes)}")
     elif not crewai_installed():
-        advice = "pip install 'crewline[crewai]'"
+        advice = f"install {how_to_get('crewai')}"
         yield Finding("model", ok=False, detail="the extra `crewai` is missing", advice=advice)
     elif model is None:
         yield Finding(

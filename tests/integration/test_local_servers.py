@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -45,6 +46,28 @@ async def topics(address: str, make: str | None = None) -> list[str]:
         return list(await admin.list_topics())
     finally:
         await admin.close()
+
+
+def test_the_embedded_brokers_program_is_run_from_its_package_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with TansuBroker() as server:
+        assert server.pid is not None
+        assert Path(f"/proc/{server.pid}/exe").resolve() == tansu.binary().resolve()
+    assert not (tmp_path / ".calfkit").exists()
+
+
+def test_a_program_that_may_not_be_executed_is_copied_for_the_broker_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "tansu"
+    shutil.copyfile(tansu.binary(), locked)
+    locked.chmod(0o600)
+    monkeypatch.setattr(tansu, "binary", lambda: locked)
+    with TansuBroker() as server:
+        assert server.alive
+    assert locked.stat().st_mode & 0o111 == 0
 
 
 @pytest.mark.parametrize("broker", [KraftBroker, TansuBroker])

@@ -10,6 +10,7 @@ from app.adapters.local.catalog import FileCatalog, compile_schema
 from app.domain.model.agents import Agent, AgentCatalog
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.ids import AgentName, RuntimeName
+from app.entrypoints.bootstrap.extras import how_to_get
 from app.entrypoints.bootstrap.isolation import isolated
 from app.entrypoints.bootstrap.limits import Limits
 from app.entrypoints.settings import Settings, choose_agents
@@ -145,7 +146,7 @@ def _require_known(agent: Agent, name: RuntimeName) -> None:
 def _crewai(settings: Settings, served: Sequence[Agent], limits: Limits) -> AgentRuntime:
     """Crews on LangChain's models; without its key a worker that is for crews does not start."""
     if not crewai_installed():
-        raise InvalidAgent("crews need the extra: pip install 'crewline[crewai]'")
+        raise InvalidAgent(f"crews need {how_to_get('crewai')}")
     from app.adapters.crewai.runtime import CrewAIRuntime  # noqa: PLC0415  2 s and 180 MB
     from app.adapters.langchain.chat_models import LangChainChatModels  # noqa: PLC0415
     from app.adapters.rules.tools import TextFacts  # noqa: PLC0415

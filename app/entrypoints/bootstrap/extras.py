@@ -19,4 +19,9 @@ def check_redis(settings: Settings) -> None:
 
 def _check(package: str, setting: str, extra: str) -> None:
     if find_spec(package) is None:
-        raise SettingsError([f"{setting} needs: pip install 'crewline[{extra}]'"])
+        raise SettingsError([f"{setting} needs {how_to_get(extra)}"])
+
+
+def how_to_get(extra: str) -> str:
+    """An extra, and the way to it: the name `crewline` on PyPI is not ours."""
+    return f"the extra `{extra}`: in Crewline's repository, pip install '.[{extra}]'"

@@ -34,7 +34,13 @@ for _command in (
 app.command("list", rich_help_panel="For people")(people.list_tasks)
 app.command(rich_help_panel="For people")(people.workers)
 app.add_typer(dlq, name="dlq", rich_help_panel="For people")
-for _process in (processes.dev, processes.gateway, processes.worker, processes.projector):
+for _process in (
+    processes.dev,
+    processes.gateway,
+    processes.worker,
+    processes.projector,
+    processes.broker,
+):
     app.command(rich_help_panel="Processes")(_process)
 for _care in (processes.doctor, processes.rebuild):
     app.command(rich_help_panel="Care")(_care)

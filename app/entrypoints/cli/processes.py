@@ -24,6 +24,7 @@ SEAMS: Mapping[str, str] = MappingProxyType(
         "worker": "app.entrypoints.worker",
         "projector": "app.entrypoints.projector",
         "dev": "app.entrypoints.dev",
+        "broker": "app.entrypoints.local_broker",
         "topics": "app.entrypoints.topics",
         "rebuild": "app.entrypoints.rebuild",
         "doctor": "app.entrypoints.doctor",
@@ -127,6 +128,26 @@ def dev(
         "worker": {"model": model},
     }
     _run("dev", overrides, broker=broker, kafka_port=kafka_port, data=data)
+
+
+def broker(
+    *,
+    kind: Annotated[
+        str,
+        typer.Option("--kind", metavar="KIND", help="kafka (Java 17 and Maven) or embedded."),
+    ] = Broker.KAFKA,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=1, max=65535, help="Port to listen on.")
+    ] = 9092,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where Kafka keeps its records.", file_okay=False)
+    ] = Path(".crewline/broker"),
+) -> None:
+    """Run a Kafka broker on this machine, for separate processes without Docker."""
+    with told():
+        if kind not in {Broker.KAFKA, Broker.EMBEDDED}:
+            raise CommandFailed(f"--kind: {kind!r} is not kafka or embedded", Exit.USAGE)
+    _run("broker", {}, kind=kind, port=port, data=data)
 
 
 @topics.command()
