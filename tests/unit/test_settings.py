@@ -1,11 +1,13 @@
 """Settings are read from where they should be, and every mistake is told in one line."""
 
 import os
+import traceback
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.settings import Settings, SettingsError, choose_agents, load_settings
 from app.entrypoints.settings.ecosystem import provider_variables
 from app.entrypoints.settings.problems import groups, variable
@@ -215,6 +217,44 @@ def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     given = load_settings(store={"url": "postgresql+asyncpg://me:hunter2@db/x"})
     assert "hunter2" not in repr(given)
     assert "hunter2" not in given.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:hunter2#x@host:6379/0",
+        "redis://me:1#hunter2@host",
+        "redis://me:hunter2?x@host",
+        "redis://me:hunter2/x@host",
+        "redis://me:hunter2@host:port",
+        "redis://me:hunter2@[host",
+        "rediss://:hunter2#@host",
+    ],
+)
+def test_an_address_that_cannot_be_read_shows_no_part_of_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("CREWLINE_LIMITS__REDIS_URL", url)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    (line,) = raised.value.lines
+    assert line.startswith("CREWLINE_LIMITS__REDIS_URL=***: cannot be read; in a user")
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+async def test_what_only_the_client_of_redis_cannot_read_is_told_without_it() -> None:
+    for query in ("max_connections=hunter2", "nonsense=hunter2"):
+        settings = Settings.model_validate({"limits": {"redis_url": f"redis://host?{query}"}})
+        with pytest.raises(SettingsError, match=r"REDIS_URL=\*\*\*: not a URL") as raised:
+            async with open_limits(settings):
+                pass
+        assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_password_in_any_other_address_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_KAFKA__BOOTSTRAP_SERVERS", "kafka://me:hunter2@host")
+    (line,) = complaints()
+    assert "kafka://me:***@host" in line
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from sqlalchemy import URL, Dialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from app.adapters.sql.connection_options import connection_options
 from app.adapters.sql.database import PATIENCE, Answer, Database, Work, reason
 from app.ports.status_store import StoreUnavailable
 
 # `synchronous_commit` stays as the server has it, on: the projector would make good what a crash
 # takes, but somebody may have read the ending of a task already, and would read less afterwards.
-_SESSION = {"application_name": "crewline"}
 _ERRORS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -35,15 +35,12 @@ class PostgresDatabase(Database):
 
 @asynccontextmanager
 async def open_postgres(address: URL, connections: int) -> AsyncGenerator[PostgresDatabase, None]:
+    address, options = connection_options(address, PATIENCE)
     engine = create_async_engine(
         address.set(drivername="postgresql+asyncpg"),
         pool_size=connections,
         pool_timeout=PATIENCE,
-        connect_args={
-            "timeout": PATIENCE,
-            "command_timeout": PATIENCE,
-            "server_settings": _SESSION,
-        },
+        connect_args={"command_timeout": PATIENCE, **options},
         hide_parameters=True,  # an error is logged, and inputs are not for logs
     )
     try:

@@ -1,7 +1,7 @@
 """What a worker may spend and how fast it may ask: shared in Redis, or of this process alone."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from app.adapters.memory.ledger import MemoryLedger
 from app.adapters.memory.rate_limiter import MemoryRateLimiter
 from app.domain.use_cases.spend_on_models import Spending
 from app.entrypoints.bootstrap.extras import check_redis
-from app.entrypoints.settings import LimitsSettings, Settings
+from app.entrypoints.settings import LimitsSettings, Settings, SettingsError
 from app.ports.chat_model import ChatModels
 from app.ports.ledger import Ledger
 from app.ports.rate_limiter import RateLimiter
@@ -57,7 +57,11 @@ async def _counters(settings: Settings) -> AsyncIterator[tuple[Ledger, RateLimit
     from app.adapters.redis.ledger import RedisLedger  # noqa: PLC0415
     from app.adapters.redis.rate_limiter import RedisRateLimiter  # noqa: PLC0415
 
-    async with open_redis(url.get_secret_value()) as redis:
+    async with AsyncExitStack() as stack:
+        try:
+            redis = await stack.enter_async_context(open_redis(url.get_secret_value()))
+        except ValueError as error:
+            raise SettingsError([f"CREWLINE_LIMITS__REDIS_URL=***: {error}"]) from error
         prefix = settings.kafka.prefix
         yield RedisLedger(redis, prefix), RedisRateLimiter(redis, prefix)
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_settings import NoDecode
@@ -52,3 +53,20 @@ Bytes = Annotated[int, Field(ge=1_024, le=1_000_000_000)]
 
 Many = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
 """As good as without end."""
+
+
+def require_readable(url: str) -> None:
+    """Raise `ValueError` for an address that programs read in different ways; it shows none of it.
+
+    The first `/`, `?` or `#` ends what names the host, also within a password.
+    """
+    try:
+        parts = urlsplit(url)
+        odd = "#" in url or any("@" in part for part in (parts.path, parts.query))
+        _ = parts.port
+    except ValueError:
+        odd = True
+    if odd:
+        raise ValueError(
+            "cannot be read; in a user or a password / is written %2F, ? %3F, # %23 and @ %40"
+        )

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from app.entrypoints.settings.group import Group, Many, Seconds, Texts
+from app.entrypoints.settings.group import Group, Many, Seconds, Texts, require_readable
 from app.entrypoints.settings.providers import PerProvider
 
 
 def _known_redis(url: SecretStr) -> SecretStr:
     if url.get_secret_value().partition("://")[0] not in {"redis", "rediss", "unix"}:
         raise ValueError("must begin with redis:// or rediss://")
+    require_readable(url.get_secret_value())
     return url
 
 

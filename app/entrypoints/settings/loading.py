@@ -56,7 +56,8 @@ def load_settings(**overrides: Mapping[str, object]) -> Settings:
         merged = _merged(understood(_environ()), source(), given)
         settings = Settings.model_validate(_with_prefixed_groups(merged))
     except ValidationError as error:
-        raise SettingsError(problems(error, origins)) from error
+        # not from the error: it quotes what was given, secrets too
+        raise SettingsError(problems(error, origins)) from None
     learn_secrets(_secrets_of(settings))
     return settings
 

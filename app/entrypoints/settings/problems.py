@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from app.domain.model.redaction import mask_secrets
 from app.entrypoints.settings.model import DELIMITER, PREFIX, Settings
 
 
@@ -84,4 +85,4 @@ def _line(
     if len(path) < 2:  # a whole group contradicts itself; the message names the variables
         return f"{name}: {said}"
     shown = "***" if isinstance(value, SecretStr) or is_secret(*path) else repr(value)
-    return f"{name}={shown}: {said[0].lower()}{said[1:]}"
+    return mask_secrets(f"{name}={shown}: {said[0].lower()}{said[1:]}")
