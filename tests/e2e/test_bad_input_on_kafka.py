@@ -4,9 +4,11 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.e2e.fleet import Fleet
@@ -247,6 +249,49 @@ async def test_it_is_strange_and_yet_a_task(user: Outside, odd: Odd) -> None:
     assert task["input"] == sent["input"]
     assert task["parameters"] == sent.get("parameters", {})
     assert (await user.ended(after))["state"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("compression", "size"),
+    [("zstd", 100_000_000), ("gzip", 100_000_000), ("lz4", 100_000_000), ("snappy", 17_000_000)],
+)
+@pytest.mark.timeout(240)
+async def test_a_record_that_unpacks_too_far_is_set_aside_and_fills_no_memory(
+    user: Outside, compression: str, size: int
+) -> None:
+    before = await good(user)
+    assert (await user.ended(before))["state"] == "completed"
+    peaks = {name: peak_of(process.pid) for name, process in user.fleet.running.items()}
+    producer = AIOKafkaProducer(
+        bootstrap_servers=user.fleet.kafka,
+        compression_type=compression,
+        max_request_size=2 * size,
+        request_timeout_ms=120_000,
+    )
+    await producer.start()
+    name = f"{user.fleet.prefix}.{ANALYST}"
+    bomb = b'{"input": "' + b"x" * size + b'"}'
+    stored = await producer.send_and_wait(name, bomb, key=b"bomb", partition=0)
+    await producer.stop()
+    after = await good(user)
+    assert (await user.ended(after))["state"] == "completed"
+    letter = await letter_of(user, ANALYST, stored.offset)
+    why = dict(letter.headers)
+    assert (letter.value, why["dlq-reason"]) == (b"", b"undecodable")
+    assert why["dlq-value-omitted"] == b"unread"
+    assert f"{name}/0@{stored.offset}" in why["dlq-detail"].decode()
+    task = await user.ended(why["dlq-task-id"].decode())
+    assert (task["state"], task["error"]["code"]) == ("rejected", "undecodable")
+    listed = await user.http.get("/v1/tasks?limit=10")
+    assert len(listed.content) < 100_000
+    grown = {name: peak_of(user.fleet.running[name].pid) - peak for name, peak in peaks.items()}
+    assert max(grown.values()) < 70_000_000, grown
+
+
+def peak_of(pid: int) -> int:
+    """The most memory a process has had so far, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1_024
 
 
 async def test_a_null_value_asks_for_nothing(user: Outside) -> None:

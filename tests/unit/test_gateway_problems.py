@@ -237,7 +237,7 @@ async def test_two_different_keys_are_refused(client: httpx.AsyncClient) -> None
         ("cursor=%00%ff", "cursor", "not one that"),
         ("agent=A", "agent", "lower-case letters"),
         ("label=a:1&label=a:2", "label", "'a' cannot have two values"),
-        ("state=working&state=failed", "state", "more than once"),
+        ("agent=a&agent=b", "agent", "more than once"),
         ("limit=1&limit=1", "limit", "more than once"),
         ("context_id=", "context_id", "1 character"),
     ],

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from pydantic_core import from_json
 
+from app.adapters.kafka.inflating import Oversized
 from app.domain.model.commands import NOTHING_EARLIER, Earlier
 from app.domain.model.messages import rfc3339
 
@@ -127,6 +128,8 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]]) -> Attributes:
 
 def read_event(value: bytes, attributes: Attributes) -> tuple[Attributes, Body]:
     """The body, with its attributes, wherever they stand; raise `Unreadable` where it has none."""
+    if isinstance(value, Oversized):
+        raise Unreadable(value.detail)
     body = _object(value)
     if attributes.structured:
         return _read_structured(body, attributes)

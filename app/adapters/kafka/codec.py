@@ -20,6 +20,7 @@ from app.adapters.kafka.cloudevents import (
     source_of_worker,
     write_headers,
 )
+from app.adapters.kafka.inflating import Oversized
 from app.adapters.kafka.notices import read_control, read_heartbeat, read_settlement
 from app.adapters.kafka.topics import CommandTopic, Topics
 from app.domain.model.commands import NOTHING_EARLIER, CancelTask, SubmitTask
@@ -156,7 +157,7 @@ def origin_of(record: Record) -> Origin:
         offset=record.offset,
         timestamp=moment(record.timestamp),
         key=record.key,
-        value=record.value,
+        value=None if isinstance(record.value, Oversized) else record.value,
         headers=tuple((name, value or b"") for name, value in record.headers),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka.helpers import create_ssl_context
 
 from app.adapters.kafka.header_names import read_any_header_name
+from app.adapters.kafka.inflating import inflate_no_further
 from app.adapters.kafka.lost_connections import outlive_lost_connections
 from app.adapters.kafka.oauth import ClientCredentials, ClientCredentialsProvider
 
@@ -49,6 +50,7 @@ class KafkaConnection:
         """Put right what would stop the library's clients."""
         outlive_lost_connections()
         read_any_header_name()
+        inflate_no_further(self.max_message_bytes)
 
     def producer_settings(self) -> Settings:
         """A producer that loses nothing and sends at once.

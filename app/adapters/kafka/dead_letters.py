@@ -56,6 +56,8 @@ class KafkaDeadLetters(DeadLetters):
     async def put(self, letter: DeadLetter) -> None:
         value = letter.origin.value or b""
         headers = [*letter.origin.headers, *_why(letter)]
+        if letter.origin.value is None:  # it was too large to be read
+            headers.append(("dlq-value-omitted", b"unread"))
         try:
             await self._send(letter.origin.key, value, headers)
         except PayloadTooLarge:

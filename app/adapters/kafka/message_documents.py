@@ -172,7 +172,10 @@ def _dead_letter() -> Json:
         "dlq-redrives": {**text, "description": "How often it was sent again before."},
         "dlq-agent": {**text, "description": "Where it could be told."},
         "dlq-task-id": {**text, "description": "Where it could be told."},
-        "dlq-value-omitted": {**text, "description": "How many bytes did not fit here."},
+        "dlq-value-omitted": {
+            **text,
+            "description": "How many bytes did not fit, or `unread`.",
+        },
     }
     optional = {"dlq-task-id", "dlq-agent", "dlq-value-omitted"}
     required = [name for name in headers if name not in optional]

@@ -7,6 +7,9 @@ from pydantic import Field
 from app.domain.model.ids import AgentNameField, RuntimeNameField, TaskIdField, WorkerIdField
 from app.domain.model.messages import Message, Timestamp, Value
 
+LONGEST_LEASE = 3_600.0
+"""Seconds. A heartbeat that claims more is believed for so long."""
+
 Count = Annotated[int, Field(ge=0)]
 
 

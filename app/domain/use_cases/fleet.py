@@ -5,13 +5,15 @@ the listener's own clock, and so never ends before the sender thinks it does.
 """
 
 import asyncio
+import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from app.domain.model.fleet import Place, WorkerHeartbeat
+from app.domain.model.fleet import LONGEST_LEASE, Place, WorkerHeartbeat
 from app.domain.model.ids import TaskId, WorkerId
 from app.ports.fleet import Gone, Heard
 
@@ -22,6 +24,16 @@ Health = Literal["healthy", "stale", "stopped"]
 _REMEMBERED = 10_000
 _STOPPED_SHOWN = 3_600.0
 """Seconds for which a worker that said goodbye is still shown."""
+_STALE_KEPT = 86_400.0
+"""Seconds after its lease for which a worker that was not heard of again is still shown."""
+_MOST = 1_000
+"""How many workers are known at one time. Whoever can write to the topic can claim to be many."""
+_SMALL = 16_000
+_LARGE = 16_000_000
+"""Bytes: a heartbeat that is small always has room; all that are larger share this much."""
+_LONGEST_TOPIC = 249
+_REMIND = 60.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,13 @@ class Member:
     heard_at: float
     aged: float
     """How old the heartbeat was when it was heard, by the wall clocks of both."""
+    size: int = 0
+    """Bytes of the heartbeat."""
+
+    @property
+    def lease(self) -> float:
+        """Seconds from when it was heard for which it is believed."""
+        return min(self.heartbeat.lease_seconds, LONGEST_LEASE)
 
     def age(self, now: float) -> float:
         return now - self.heard_at + self.aged
@@ -41,16 +60,29 @@ class Member:
         """Seconds for which nobody else may run what it lists; none of one that has stopped."""
         if self.heartbeat.state == "stopped":
             return 0.0
-        return max(0.0, self.heard_at + self.heartbeat.lease_seconds - now)
+        return max(0.0, self.heard_at + self.lease - now)
 
     def health(self, now: float) -> Health:
         if self.heartbeat.state == "stopped":
             return "stopped"
-        return "healthy" if self.age(now) <= self.heartbeat.lease_seconds else "stale"
+        return "healthy" if self.age(now) <= self.lease else "stale"
 
 
 class Fleet:
-    def __init__(self, monotonic: Monotonic, wall: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        monotonic: Monotonic,
+        wall: Callable[[], datetime],
+        *,
+        own: WorkerId | None = None,
+        most: int = _MOST,
+    ) -> None:
+        """`own` is the listener itself where it is a worker: for it there is always room."""
+        self._own = own
+        self._most = most
+        self._reminded_at = self._expired_at = -math.inf
+        self.refused = 0
+        """How many heartbeats there was no room for."""
         self._monotonic = monotonic
         self._wall = wall
         self._members: dict[WorkerId, Member] = {}
@@ -67,6 +99,8 @@ class Fleet:
             self._forget(heard.word.worker_id)
         else:
             self._note(heard.word, now, live=heard.live)
+        if self.in_touch_at is not None and now - self.in_touch_at < _REMIND:
+            self._expire(now)
         self.in_touch(now)
         self._release()
         async with self._changed:
@@ -138,12 +172,71 @@ class Fleet:
             return  # read again: it is no younger for that
         aged = 0.0 if live else max(0.0, (self._wall() - heartbeat.at).total_seconds())
         tasks = frozenset(task.task_id for task in heartbeat.running)
-        self._members[heartbeat.worker_id] = Member(heartbeat, tasks, now, aged)
-        for place in heartbeat.finished:
+        size = len(heartbeat.model_dump_json())
+        if not self._has_room(heartbeat.worker_id, size, now):
+            self._refuse(heartbeat.worker_id, now)
+            return
+        self._members[heartbeat.worker_id] = Member(heartbeat, tasks, now, aged, size)
+        for each in heartbeat.finished:
+            if len(each.topic) > _LONGEST_TOPIC:
+                continue
+            place = Place(
+                topic=each.topic,
+                partition=each.partition,
+                offset=each.offset,
+                written_at=each.written_at,
+            )
             self._finished[place] = None
             self._finished.move_to_end(place)
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
+
+    def _has_room(self, worker_id: WorkerId, size: int, now: float) -> bool:
+        """Whether there is room, made of those that are gone; who lives is forgotten for nobody."""
+        known = worker_id in self._members or len(self._members) < self._most
+        if worker_id == self._own or (known and size <= _SMALL):
+            return True
+        others = {name: each for name, each in self._members.items() if name != worker_id}
+        large = sum(each.size for each in others.values() if each.size > _SMALL)
+        full = len(others) >= self._most
+        if not full and (size <= _SMALL or large + size <= _LARGE):
+            return True
+        gone = [
+            (each.heard_at, name)
+            for name, each in others.items()
+            if name != self._own
+            and (each.heartbeat.state == "stopped" or each.age(now) > each.lease)
+        ]
+        for _, name in sorted(gone):
+            if self._members[name].size > _SMALL:
+                large -= self._members[name].size
+            del self._members[name]
+            full = False
+            if size <= _SMALL or large + size <= _LARGE:
+                return True
+        return not full and (size <= _SMALL or large + size <= _LARGE)
+
+    def _refuse(self, worker_id: WorkerId, now: float) -> None:
+        self.refused += 1
+        if now - self._reminded_at >= _REMIND:
+            self._reminded_at = now
+            _log.warning(
+                "there is no room for the heartbeat of %.100r: %d workers are known, and %d words "
+                "were passed over so far; look who writes to the topic of workers",
+                worker_id,
+                len(self._members),
+                self.refused,
+            )
+
+    def _expire(self, now: float) -> None:
+        """Forget who was not heard of for very long; while the log is away nobody grows older."""
+        if now - self._expired_at < _REMIND:
+            return
+        self._expired_at = now
+        for name, member in list(self._members.items()):
+            kept = _STOPPED_SHOWN if member.heartbeat.state == "stopped" else _STALE_KEPT
+            if member.age(now) > member.lease + kept:
+                del self._members[name]
 
     def _forget(self, worker_id: WorkerId) -> None:
         """One that said goodbye is still shown for a while."""

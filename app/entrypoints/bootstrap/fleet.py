@@ -28,9 +28,9 @@ class Worker:
     """Agents it cannot run."""
 
 
-def followed(broker: Broker, log: Log) -> FollowFleet:
-    """What a process hears of the fleet, as long as it is run."""
-    fleet = Fleet(monotonic, SystemClock().now)
+def followed(broker: Broker, log: Log, own: WorkerId | None = None) -> FollowFleet:
+    """What a process, itself a worker or not, hears of the fleet, as long as it is run."""
+    fleet = Fleet(monotonic, SystemClock().now, own=own)
     return FollowFleet(fleet, broker.fleet(), log.ping, monotonic)
 
 
@@ -45,7 +45,7 @@ def present_queue(
 
     `culprit` knows who keeps this process from working.
     """
-    clock, follow = SystemClock(), followed(broker, log)
+    clock, follow = SystemClock(), followed(broker, log, worker.id)
     named = set(map(AgentName, settings.agents))
     agents = [each.name for each in worker.catalog if not named or each.name in named]
     presence = Presence(

@@ -4,6 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from app.domain.model.fleet import LONGEST_LEASE
 from app.entrypoints.settings.group import Group, Name, Names, Port, SecondsOrNone
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+:.{1,200}$")]
@@ -59,7 +60,7 @@ class WorkerSettings(Group):
     lease_seconds: float = Field(
         9,
         ge=1,
-        le=2_000_000,
+        le=LONGEST_LEASE,
         description="How long after its last heartbeat nobody else runs what a worker has in hand; "
         "at least three times the interval of its heartbeats, and best a little less than "
         "`CREWLINE_KAFKA__SESSION_TIMEOUT_SECONDS`.",

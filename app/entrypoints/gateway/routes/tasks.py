@@ -77,7 +77,7 @@ class TaskQuery(BaseModel):
         names = [name.strip() for each in self.state for name in each.split(",")]
         wrong = [name for name in names if name not in _STATES]
         if wrong:
-            said = ", ".join(_STATES)
+            said = ", ".join(map(repr, _STATES))
             raise invalid(
                 [
                     Violation(parameter="state", detail=f"{name[:100]!r} is none of: {said}")
