@@ -21,7 +21,7 @@ COMPOSE := docker compose --file docker-compose.kafka.yml
 LOCK := pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev ready test chaos check style lint types imports unit format lock lock-check bench temporal wheel up down clean
+.PHONY: help dev ready test chaos hostile check style lint types imports unit format lock lock-check bench temporal wheel up down clean
 
 help: ## Show this text.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ test: $(VENV)/.dev ## Run every test; the first lines say which broker and datab
 chaos: $(VENV)/.dev ## Break everything for MINUTES (1), and prove that nothing was lost. SEED, BROKERS=3, STORE=sqlite.
 	@"$(RUN)/python" -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(BROKERS),--brokers $(BROKERS)) $(if $(STORE),--store $(STORE)) $(ARGS)
+
+hostile: $(VENV)/.dev ## Ask what would stop others, all of it at once for MINUTES (1): answers stay quick, memory flat.
+	@"$(RUN)/python" -m tests.hostile $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended.
 	@"$(RUN)/ruff" format
