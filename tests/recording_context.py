@@ -65,6 +65,8 @@ class RecordingContext(RunContext):
         name: str,
         parent: ActivityId | None = None,
         provider: str | None = None,
+        *,
+        lent: bool | None = None,
     ) -> ActivityId:
         assert parent is None or self.activities[parent].times_ended == 0, "its parent is over"
         activity = f"{len(self.activities) + 1}"

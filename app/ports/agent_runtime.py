@@ -136,10 +136,14 @@ class RunContext(Protocol):
         name: str,
         parent: ActivityId | None = None,
         provider: str | None = None,
+        *,
+        lent: bool | None = None,
     ) -> ActivityId:
         """Something starts: the crew, an agent, a step, a model call, a tool call. `name` names it.
 
-        For a model call `name` is the model and `provider` its provider.
+        For a model call `name` is the model and `provider` its provider. One that is not made
+        through `within_budget` is booked here: raises `BudgetExceeded` where it would overspend,
+        and `Unavailable` while nobody knows. `lent` says which it is where a run makes both.
         """
 
     @abstractmethod

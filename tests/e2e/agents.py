@@ -100,3 +100,16 @@ def read_ledger(path: Path) -> list[Entry]:
         return []
     lines = (line.split() for line in path.read_text().splitlines())
     return [Entry(what, task, int(attempt), float(at)) for what, task, attempt, at in lines]
+
+
+async def spend(task: TaskInput, context: RunContext) -> Result:
+    """Call a model of one's own as often as `parameters` say, and tell of it unless told not to."""
+    calls = int(str(task.parameters.get("calls", 1)))
+    for number in range(calls if task.parameters.get("tell", True) else 0):
+        call = await context.begin("model", "gpt-4.1-mini", provider="openai")
+        note("called", task.task_id, number)
+        if task.parameters.get("count", True):
+            await context.end(call, input_tokens=1_000, output_tokens=100)
+        else:
+            await context.end(call)
+    return Result(output=calls)

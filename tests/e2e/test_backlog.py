@@ -39,7 +39,7 @@ async def test_a_full_backlog_is_refused_until_a_worker_has_made_room(fleet: Fle
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert refused.headers["ratelimit"].startswith('"backlog";r=0;t=')
         critical = await http.post("/v1/tasks", json={**BODY, "priority": "critical"})
-        assert critical.status_code == 202
+        assert critical.status_code == 429
         asked = fleet.run("submit", "sleeper", "x")
         assert (asked.returncode, "backlog-full" in asked.stderr) == (4, True)
         fleet.start("worker", "--runtimes", "python")

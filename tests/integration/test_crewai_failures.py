@@ -210,10 +210,10 @@ async def test_a_context_that_refuses_a_model_call_ends_the_run_before_it(
         """Stands for whatever a worker may object with."""
 
     class Strict(RecordingContext):
-        async def begin(self, kind, name, parent=None, provider=None):  # type: ignore[no-untyped-def]
+        async def begin(self, kind, name, parent=None, provider=None, **about):  # type: ignore[no-untyped-def]
             if kind == "model":
                 raise BudgetSpent
-            return await super().begin(kind, name, parent, provider)
+            return await super().begin(kind, name, parent, provider, **about)
 
     context = Strict()
     with pytest.raises(BudgetSpent):

@@ -47,14 +47,24 @@ def admission(seen: Seen, clock: MemoryClock) -> Admission:
     return Admission(seen, clock, limit=10)
 
 
-async def test_no_more_are_let_in_than_may_wait_and_what_is_critical_is(
+async def test_no_more_are_let_in_than_may_wait_not_even_what_is_critical(
     admission: Admission, seen: Seen
 ) -> None:
     seen.depth = Depth(7, 0)
     await admission.look()
     for _ in range(3):
         admission.admit(AGENT, Priority.NORMAL)
-    with pytest.raises(BacklogFull, match="10 tasks wait for business-analyst, and 10 may"):
+    for priority in (Priority.HIGH, Priority.CRITICAL):
+        with pytest.raises(BacklogFull, match="10 tasks wait for business-analyst, and 10 may"):
+            admission.admit(AGENT, priority)
+    assert admission.waiting(ANALYST) == 10
+
+
+async def test_what_is_critical_is_let_in_where_it_shall_be(seen: Seen, clock: MemoryClock) -> None:
+    admission = Admission(seen, clock, limit=10, critical_passes=True)
+    seen.depth = Depth(10, 0)
+    await admission.look()
+    with pytest.raises(BacklogFull):
         admission.admit(AGENT, Priority.HIGH)
     admission.admit(AGENT, Priority.CRITICAL)
     assert admission.waiting(ANALYST) == 11

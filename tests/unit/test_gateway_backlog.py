@@ -43,13 +43,14 @@ async def test_a_full_backlog_is_429_and_says_when_to_come_back(gateway: Gateway
     assert refused.headers["ratelimit-policy"] == '"backlog";q=2'
 
 
-async def test_what_is_critical_is_taken_all_the_same(gateway: Gateway) -> None:
+async def test_to_call_a_task_critical_is_no_way_around(gateway: Gateway) -> None:
     async with gateway.client() as client:
-        for priority in ("normal", "normal", "critical"):
+        for priority in ("critical", "normal"):
             answer = await client.post("/v1/tasks", json={**BODY, "priority": priority})
             assert answer.status_code == 202
-        refused = await client.post("/v1/tasks", json={**BODY, "priority": "high"})
-    assert refused.status_code == 429
+        for priority in ("high", "critical"):
+            refused = await client.post("/v1/tasks", json={**BODY, "priority": priority})
+            assert (refused.status_code, refused.json()["code"]) == (429, "backlog-full")
 
 
 async def test_a_repeat_of_what_was_taken_is_no_new_task(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """What a run says it spent, and that no way round its budget is left."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.event_log import MemoryEventLog
 from app.adapters.memory.ledger import MemoryLedger
 from app.adapters.memory.tracing import RecordingTracing
-from app.domain.model.budgets import AgentBudget, Budget, BudgetExceeded, StrictBudget
+from app.domain.model.budgets import AgentBudget, Budget, BudgetExceeded, Spend, StrictBudget
 from app.domain.model.dead_letters import Origin
 from app.domain.model.events import TraceModelCall
 from app.domain.model.prices import Price, Prices
@@ -26,6 +27,7 @@ class AtWork:
 
     def __init__(self, budget: Budget | None = None, *, keeps_budgets: bool = True) -> None:
         clock, self.log = MemoryClock(), MemoryEventLog()
+        self.ledger = MemoryLedger(clock)
         origin = Origin(topic="t", partition=0, offset=7, timestamp=at(0), key=b"k", value=b"v")
         with RecordingTracing().processing(origin, None, None, 1) as tracer:
             self.run = Run(
@@ -35,7 +37,7 @@ class AtWork:
                 log=self.log,
                 clock=clock,
                 tracer=tracer,
-                spending=Spending(MemoryLedger(clock), PRICES, clock) if keeps_budgets else None,
+                spending=Spending(self.ledger, PRICES, clock) if keeps_budgets else None,
             )
 
     async def call(
@@ -56,6 +58,10 @@ class AtWork:
             output_tokens=output_tokens,
             cached_tokens=cached_tokens,
         )
+
+    async def booked(self) -> Spend:
+        [spent] = await self.ledger.spent([f"task:{self.run.task_id}:0"])
+        return spent
 
     @property
     def calls(self) -> list[TraceModelCall]:
@@ -94,6 +100,61 @@ async def test_a_call_that_was_refused_is_told_and_not_counted() -> None:
     await at_work.call(error="a failure of another kind")
     assert len(at_work.calls) == 3
     assert at_work.run.usage.model_calls == 2
+
+
+async def test_a_call_that_an_agent_makes_by_itself_is_booked_as_it_begins() -> None:
+    at_work = AtWork(Budget(tokens=2_500))
+    await at_work.call(input_tokens=1_000, output_tokens=100)
+    await at_work.call(input_tokens=300, output_tokens=50)
+    begun = await at_work.run.begin("model", "mini", provider="openai")
+    assert await at_work.booked() == Spend(1_450 + 1_000, 3, 1_600_000 + 2_000_000)
+    with pytest.raises(BudgetExceeded, match="may spend 2,500 tokens and has spent 2,450"):
+        await at_work.run.begin("model", "mini", provider="openai")
+    await at_work.run.end(begun, input_tokens=10, output_tokens=1)
+    assert (await at_work.booked()).tokens == 1_461
+    assert at_work.run.usage.model_calls == 3
+
+
+async def test_an_own_call_may_name_its_provider_in_its_name() -> None:
+    at_work = AtWork(Budget(cost_usd=1))
+    call = await at_work.run.begin("model", MINI)
+    await at_work.run.end(call, input_tokens=1_000, output_tokens=0)
+    assert at_work.run.usage.cost_usd == 0.001
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens", "cost"),
+    [
+        ({}, 1_000, None),
+        ({"input_tokens": 0, "output_tokens": 0}, 1_000, None),
+        ({"input_tokens": -500, "output_tokens": 3}, 1_000, None),
+        ({"input_tokens": float("nan"), "output_tokens": 3}, 1_000, None),
+        ({"input_tokens": "many", "output_tokens": 3}, 1_000, None),
+        ({"input_tokens": 10**20, "output_tokens": 3}, 1_000, None),
+        ({"input_tokens": 40, "output_tokens": 3}, 43, 46 / 1e6),
+        ({"error": "429", "input_tokens": 0, "output_tokens": 0}, 0, 0),
+        ({"error": "429"}, 0, None),
+    ],
+)
+async def test_an_own_call_is_settled_as_far_as_it_was_counted(
+    told: dict[str, Any], tokens: int, cost: float | None
+) -> None:
+    at_work = AtWork(Budget(tokens=5_000))
+    call = await at_work.run.begin("model", "mini", provider="openai")
+    await at_work.run.end(call, **told)
+    assert (await at_work.booked()).tokens == tokens
+    assert at_work.run.usage.cost_usd == cost
+    assert at_work.run.usage.input_tokens >= 0
+
+
+async def test_a_call_through_lent_models_is_booked_once() -> None:
+    at_work, models = AtWork(Budget(tokens=5_000)), ScriptedModels()
+    await at_work.run.within_budget(models).ask(MINI, QUESTION)
+    await at_work.call(input_tokens=11, output_tokens=7)
+    assert await at_work.booked() == Spend(18, 1, 25_000)
+    own = await at_work.run.begin("model", "mini", provider="openai", lent=False)
+    await at_work.run.end(own, input_tokens=11, output_tokens=7)
+    assert await at_work.booked() == Spend(36, 2, 50_000)
 
 
 async def test_the_agent_s_budget_holds_for_a_task_without_one() -> None:

@@ -86,7 +86,8 @@ class Journal:
     async def _begin(self, note: Began) -> None:
         parent = self._parent_of(note.key)
         within = self._open[parent].activity if parent else None
-        activity = await self.context.begin(note.kind, note.name, within, note.provider)
+        own = {"lent": False} if note.own else {}
+        activity = await self.context.begin(note.kind, note.name, within, note.provider, **own)
         self._open[note.key] = _Open(activity, parent)
         if note.kind == "step":
             await self.context.report(note.name, self._progress())

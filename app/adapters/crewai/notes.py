@@ -42,6 +42,8 @@ class Began:
     kind: ActivityKind
     name: str
     provider: str | None = None
+    own: bool = False
+    """Whether it is a call of a model that the crew brought along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def note_of(source: object, event: BaseEvent) -> Note | None:  # noqa: C901, PLR
             return Began(event.event_id, "tool", event.tool_name)
         case LLMCallStartedEvent():
             provider = getattr(source, "provider", None)
-            return Began(event.call_id, "model", event.model or "unknown", provider)
+            own = not hasattr(source, "usage_of_failed")  # a field of the models we lend
+            return Began(event.call_id, "model", event.model or "unknown", provider, own)
         case LLMStreamChunkEvent():
             words = event.chunk if event.call_type != LLMCallType.TOOL_CALL else ""
             return Said(event.call_id, words) if words else None

@@ -65,6 +65,8 @@ class _EmptyHouse(RunContext):
         name: str,
         parent: ActivityId | None = None,
         provider: str | None = None,
+        *,
+        lent: bool | None = None,
     ) -> ActivityId:
         return name
 

@@ -111,8 +111,7 @@ class Attendant:
             self._writer.write(packed({"number": number, "text": text}))
 
         heard: Callable[[str], None] | None = pass_on if streamed else None
-        models = self._context.within_budget(self._its_models())
-        answer = await models.ask(model, REQUESTS.validate_python(request), heard)
+        answer = await self._its_models().ask(model, REQUESTS.validate_python(request), heard)
         return ANSWERS.dump_python(answer, mode="json")
 
     def _its_models(self) -> ChatModels:

@@ -124,8 +124,12 @@ class ChildContext(RunContext):
         name: str,
         parent: ActivityId | None = None,
         provider: str | None = None,
+        *,
+        lent: bool | None = None,
     ) -> ActivityId:
         about: dict[str, Any] = {"kind": kind, "name": name, "parent": parent, "provider": provider}
+        if lent is not None:
+            about["lent"] = lent
         return str(await self._channel.ask("begin", **about))
 
     async def end(
@@ -139,6 +143,7 @@ class ChildContext(RunContext):
         finish_reason: str | None = None,
         counted: bool = True,
     ) -> None:
+        how: dict[str, Any] = {} if counted else {"counted": False}
         await self._channel.ask(
             "end",
             activity=activity,
@@ -147,7 +152,7 @@ class ChildContext(RunContext):
             output_tokens=output_tokens,
             cached_tokens=cached_tokens,
             finish_reason=finish_reason,
-            counted=counted,
+            **how,
         )
 
     def within_budget(self, models: ChatModels) -> ChatModels:  # noqa: ARG002

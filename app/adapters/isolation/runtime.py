@@ -62,13 +62,14 @@ class IsolatedRuntime(AgentRuntime):
     async def run(self, spec: AgentSpec, task: TaskInput, context: RunContext) -> Result:
         if spec.isolation == "thread":
             return await self._inner.run(spec, task, context)
+        models = None if self._models is None else context.within_budget(self._models)
         try:
             child = await self._children.start(
                 Assignment(self._build, spec, task, context.attempt, context.max_result_bytes)
             )
         except NoChild as none:
             raise RunFailed(CRASHED, f"{spec.name}: {none.message}", retryable=True) from none
-        attendant = Attendant(child.reader, child.writer, context, self._models)
+        attendant = Attendant(child.reader, child.writer, context, models)
         serving = asyncio.create_task(attendant.outcome())
         error = "canceled"
         try:

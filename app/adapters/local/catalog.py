@@ -23,6 +23,7 @@ from app.domain.model.agents import (
     Agent,
     AgentCatalog,
     AgentSpec,
+    AskerRules,
     Check,
     Schema,
     clashes,
@@ -40,10 +41,15 @@ class FileCatalog(CatalogSource):
     """A later folder's agent replaces an earlier one of the same name, shipped ones included."""
 
     def __init__(
-        self, folders: Sequence[Path] = (), *, max_input_characters: int | None = None
+        self,
+        folders: Sequence[Path] = (),
+        *,
+        max_input_characters: int | None = None,
+        rules: AskerRules = AskerRules(),  # noqa: B008
     ) -> None:
         """`max_input_characters` is for agents whose files have no schema of their input."""
         self._folders = tuple(folders)
+        self._rules = rules
         self._defaults: dict[str, Schema] = {}
         if max_input_characters is not None:
             self._defaults["input_schema"] = default_input_schema(max_input_characters)
@@ -59,7 +65,7 @@ class FileCatalog(CatalogSource):
         agents: dict[AgentName, Agent] = {}
         problems: list[str] = []
         for folder in (files("app") / "catalog" / "agents", *self._folders):
-            agents |= _agents_in(folder, problems, self._defaults)
+            agents |= _agents_in(folder, problems, self._defaults, self._rules)
         clashing = clashes(agents.values())
         problems += clashing.values()
         return AgentCatalog(each for each in agents.values() if each.name not in clashing), problems
@@ -95,7 +101,7 @@ def compile_schema(schema: Schema) -> Check:
 
 
 def _agents_in(
-    folder: Traversable, problems: list[str], defaults: Mapping[str, Schema]
+    folder: Traversable, problems: list[str], defaults: Mapping[str, Schema], rules: AskerRules
 ) -> dict[AgentName, Agent]:
     """The sound agents of a folder; what is wrong with the others is added to the problems."""
     if not folder.is_dir():
@@ -107,7 +113,7 @@ def _agents_in(
         if not file.name.endswith((".yaml", ".yml")) or not file.is_file():
             continue
         try:
-            agent = _read(file, defaults)
+            agent = _read(file, defaults, rules)
         except RecursionError:
             problems.append(f"{file}: is nested too deep")
             continue
@@ -122,7 +128,7 @@ def _agents_in(
     return agents
 
 
-def _read(file: Traversable, defaults: Mapping[str, Schema]) -> Agent:
+def _read(file: Traversable, defaults: Mapping[str, Schema], rules: AskerRules) -> Agent:
     try:
         content = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -139,7 +145,7 @@ def _read(file: Traversable, defaults: Mapping[str, Schema]) -> Agent:
             checks[field] = compile_schema(getattr(spec, field))
         except InvalidAgent as error:
             raise InvalidAgent(f"{file}: {field}: {error.message}") from error
-    return Agent(spec=spec, check_input=checks["input_schema"])
+    return Agent(spec, checks["input_schema"], rules).with_default_budget()
 
 
 def _field_errors(error: InvalidFields) -> Iterator[str]:

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain.model.agents import AgentSpec
 from app.domain.model.blame import place_of
+from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import InvalidAgent, RunFailed
 from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
 from app.domain.model.readable import kind_of, not_json, words
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
+from app.ports.ledger import LedgerUnavailable
 from app.ports.own_thread import in_own_thread
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class PythonRuntime(AgentRuntime):
         except (RunFailed, asyncio.CancelledError):
             raise
         except BaseException as failure:  # people's code may want to end the process
+            _raise_as_it_is(failure)
             _log.warning("the callable of %s raised", spec.name, exc_info=failure)
             place = place_of(failure)
             said = f"{words(failure)} ({place})" if place else words(failure)
@@ -64,10 +67,25 @@ class PythonRuntime(AgentRuntime):
                 f"{spec.name}: runtimes.python.callable must be 'module:attribute' "
                 f"or the name of an entry point in the group {ENTRY_POINTS}"
             )
-        if unknown := sorted(set(settings) - {"callable"}):
+        if unknown := sorted(set(settings) - {"callable", "meters"}):
             raise InvalidAgent(f"{spec.name}: runtimes.python has no setting {unknown[0]!r}")
+        if not isinstance(settings.get("meters", False), bool):
+            raise InvalidAgent(f"{spec.name}: runtimes.python.meters must be true or false")
         self._callables[where] = _imported(spec, where)
         return self._callables[where]
+
+
+def _raise_as_it_is(failure: BaseException) -> None:
+    """Raise what the context raised, whatever people's code made of it on its way."""
+    seen: set[int] = set()
+    each: BaseException | None = failure
+    while each is not None and id(each) not in seen:
+        if isinstance(each, LedgerUnavailable):
+            raise each
+        if isinstance(each, BudgetExceeded):
+            raise RunFailed(each.code, each.message, retryable=False) from failure
+        seen.add(id(each))
+        each = each.__cause__ or each.__context__
 
 
 def _imported(spec: AgentSpec, where: str) -> AgentCallable:

@@ -54,7 +54,7 @@ class TaskBody(BaseModel):
     priority: Priority = Priority.NORMAL
     """Which of the tasks that wait for a worker begins first."""
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400), A_NUMBER] | None = None
-    """How many seconds one run may take, from its start; without it as many as its agent allows."""
+    """How many seconds one run may take, from its start; no more than its agent allows."""
     expires_at: WrittenTime | None = None
     """A task not started by then is rejected with reason `expired`."""
     not_before: WrittenTime | None = None
@@ -64,7 +64,8 @@ class TaskBody(BaseModel):
     runtime: RuntimeNameField | None = None
     """How the agent is run, such as `rules` or `crewai`; without it as its worker prefers."""
     model: ModelName | None = None
-    """`provider:name` of the chat model; without it the agent's own, else the worker's."""
+    """`provider:name` of the chat model, of those the agent may use; without it the agent's own,
+    else the worker's."""
     labels: Labels = _nothing()
     """Anything to find the task by; all tasks with a label can be listed."""
 

@@ -72,6 +72,17 @@ class InvalidInput(Rejected):
         self.violations = violations
 
 
+class NotAllowed(Rejected):
+    """The task asks for what whoever asks may not choose; `field` is where it does."""
+
+    code = "not-allowed"
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(f"{field}: {detail}")
+        self.field = field
+        self.detail = detail
+
+
 class InvalidAgent(Rejected):
     """An agent's description cannot be used as it stands."""
 

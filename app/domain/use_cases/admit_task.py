@@ -46,11 +46,17 @@ class Admission:
     let in: the log takes it, or says itself that it does not.
     """
 
-    def __init__(self, backlogs: Backlogs, clock: Clock, limit: int = 0) -> None:
-        """`limit` is for agents that name none of their own; 0 means without end."""
+    def __init__(
+        self, backlogs: Backlogs, clock: Clock, limit: int = 0, *, critical_passes: bool = False
+    ) -> None:
+        """`limit` is for agents that name none of their own; 0 means without end.
+
+        With `critical_passes` it holds for no task of critical priority.
+        """
         self._backlogs = backlogs
         self._clock = clock
         self._limit = limit
+        self._critical_passes = critical_passes
         self._looks: deque[_Look] = deque(maxlen=_LOOKS)
         self._let_in: Counter[AgentName] = Counter()
 
@@ -78,10 +84,11 @@ class Admission:
         return (depth.open if depth else 0) + self._let_in[agent]
 
     def admit(self, agent: Agent, priority: Priority) -> None:
-        """Count one more task, or raise `BacklogFull`; what is critical is always let in."""
+        """Count one more task, or raise `BacklogFull`."""
         limit = agent.spec.max_backlog or self._limit
         waiting = self.waiting(agent.name)
-        if limit and waiting is not None and waiting >= limit and priority is not Priority.CRITICAL:
+        passes = self._critical_passes and priority is Priority.CRITICAL
+        if limit and waiting is not None and waiting >= limit and not passes:
             message = f"{waiting} tasks wait for {agent.name}, and {limit} may"
             raise BacklogFull(message, limit, self._seconds(agent.name, waiting + 1 - limit))
         self._let_in[agent.name] += 1

@@ -9,7 +9,7 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.budgets import no_limit
 from app.domain.model.commands import NOTHING_EARLIER, SubmitTask
 from app.domain.model.dead_letters import DeadLetter
-from app.domain.model.errors import InvalidInput, UnknownAgent, Violation
+from app.domain.model.errors import InvalidInput, NotAllowed, UnknownAgent, Violation
 from app.domain.model.ids import TaskId, derived_task_id
 
 Value = Mapping[str, JsonValue]
@@ -44,6 +44,8 @@ async def edited_command(letter: DeadLetter, value: Value, catalog: AgentCatalog
         return command  # whoever reads the topic it goes to may know the agent
     try:
         await agent.accept(command)
+    except NotAllowed as error:
+        raise _invalid([Violation(f"/{error.field}", error.detail)]) from error
     except InvalidInput as error:
         found = [Violation(f"/input{each.pointer}", each.detail) for each in error.violations]
         raise _invalid(found) from error

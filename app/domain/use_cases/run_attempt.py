@@ -57,7 +57,8 @@ async def run_attempt(
         context_id=command.context_id,
         model=command.model,
     )
-    seconds = command.timeout_seconds or agent.spec.timeout_seconds
+    longest = agent.spec.timeout_seconds
+    seconds = min(command.timeout_seconds or longest, longest)
     try:
         work = outcome_of(runtime.run(agent.spec, task, run))
         return await _within(seconds, run, work, cancel)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 from app.domain.model.budgets import UNLIMITED, BudgetExceeded
@@ -39,6 +39,7 @@ from app.ports.agent_runtime import (
 from app.ports.chat_model import ChatModels, are_counts
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog, LogUnavailable
+from app.ports.ledger import Reservation
 from app.ports.tracing import RunTracer
 
 _UNACKNOWLEDGED = 256
@@ -66,6 +67,13 @@ class _Activity:
     parent: ActivityId | None
     provider: str | None
     began: float
+    booked: Reservation | None = None
+    """What a budget was charged for a model call that the agent makes by itself."""
+
+    @property
+    def model(self) -> str:
+        """`provider:name`; a name may have its provider in it."""
+        return f"{self.provider}:{self.name}" if self.provider else self.name
 
 
 class Run(RunContext):
@@ -101,6 +109,8 @@ class Run(RunContext):
         self._tokens: list[str] = []
         self._tokens_of: ActivityId | None = None
         self._tokens_since = 0.0
+        self._lends_models = False
+        """Whether the runtime asks models through `within_budget`, which books their calls."""
         self.usage = NOTHING_SPENT
         self.stopping: StopReason | None = None
         """Set when the run is asked to stop."""
@@ -169,11 +179,16 @@ class Run(RunContext):
         name: str,
         parent: ActivityId | None = None,
         provider: str | None = None,
+        *,
+        lent: bool | None = None,
     ) -> ActivityId:
         self._refuse_what_was_left_behind()
-        name = as_text(self._cut(name))
+        began = _Activity(kind, as_text(self._cut(name)), parent, provider, _now())
+        if kind == "model" and not (self._lends_models if lent is None else lent):
+            began = replace(began, booked=await self._book(began.model))
+        name = began.name
         activity = self._clock.entropy().hex()[-16:]
-        self._activities[activity] = _Activity(kind, name, parent, provider, _now())
+        self._activities[activity] = began
         self._tracer.begin(activity, kind, name, parent, provider)
         if kind in ("workflow", "agent", "step"):
             await self._step(activity, self._activities[activity], "started")
@@ -197,6 +212,8 @@ class Run(RunContext):
         if not are_counts(asked, answered, cached):
             # a call that failed may have taken none; one that was answered has taken some
             none = error is not None and (input_tokens, output_tokens) == (0, 0)
+            if ended.kind == "model" and (asked, answered) != (0, 0):
+                await self._warn(f"{ended.model} cannot have taken these tokens: {asked!r:.40}")
             counted = counted and none
             asked, answered, cached = 0, 0, 0
         self._tracer.end(
@@ -212,6 +229,10 @@ class Run(RunContext):
             await self._flush_tokens()
             took = {"input_tokens": asked, "output_tokens": answered}
             cost = self._cost(ended, asked, answered, cached) if counted else None
+            if ended.booked is not None and self._spending is not None:
+                failed = error is not None and not asked  # as one that nobody answered
+                counts = (asked, answered, cached) if counted or failed else None
+                await self._spending.settle_own_call(ended.booked, ended.model, counts)
             self.usage += Usage(model_calls=self._calls_made(error), cost_usd=cost, **took)
             called = {"model": ended.name, "provider": ended.provider, "error": error}
             ended_so = {"finish_reason": finish_reason, "cost_usd": cost, "counted": counted}
@@ -225,6 +246,7 @@ class Run(RunContext):
             await self._step(activity, ended, phase, **lasted, detail=error)
 
     def within_budget(self, models: ChatModels) -> ChatModels:
+        self._lends_models = True
         if self._spending is None:
             if self._command.budget is not None or self.allowed != UNLIMITED:
                 raise BudgetExceeded("this worker keeps no budgets")
@@ -236,6 +258,19 @@ class Run(RunContext):
     @property
     def task_id(self) -> TaskId:
         return self._command.id
+
+    @property
+    def told_of_no_call(self) -> bool:
+        """Whether nothing is known of any model call."""
+        begun = any(each.kind == "model" for each in self._activities.values())
+        return not begun and not self.usage.model_calls
+
+    async def warn_of_budget(self) -> None:
+        """Say that nobody kept the task's budget, in its trace and in the worker's log."""
+        await self._warn(
+            "this task has a budget, and its agent told of no model call: if it made any, nobody "
+            "counted them (context.begin and context.end do)"
+        )
 
     @property
     def name(self) -> str:
@@ -374,7 +409,18 @@ class Run(RunContext):
     def _cost(self, call: _Activity, asked: int, answered: int, cached: int) -> float | None:
         if self._spending is None:
             return None
-        return self._spending.cost_usd(f"{call.provider}:{call.name}", asked, answered, cached)
+        return self._spending.cost_usd(call.model, asked, answered, cached)
+
+    async def _book(self, model: str) -> Reservation | None:
+        if self._spending is None:
+            if self._command.budget is not None or self.allowed != UNLIMITED:
+                raise BudgetExceeded("this worker keeps no budgets")
+            return None
+        return await self._spending.book_own_call(self._command, self.allowed, model)
+
+    async def _warn(self, message: str) -> None:
+        _worker_log.warning(message)
+        await self.tell(TraceLog, level="warning", message=as_text(message))
 
     @property
     def _longest_text(self) -> int:

@@ -11,6 +11,7 @@ from app.domain.model.agents import AgentCatalog
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import (
     InvalidInput,
+    NotAllowed,
     PayloadTooLarge,
     Unavailable,
     UnknownAgent,
@@ -196,13 +197,17 @@ class RunTaskHandler:
             agent = self.catalog.require(command.agent)
             await agent.accept(command)
             runtime = self.runtimes[agent.runtime_for(command.runtime, self.runtimes)]
-        except (UnknownAgent, UnknownRuntime, InvalidInput) as refusal:
+            if not agent.meters(runtime.name):
+                agent.require_kept_budget(command)
+        except (UnknownAgent, UnknownRuntime, InvalidInput, NotAllowed) as refusal:
             await self._refusing.refuse(delivery, run, refusal)
             return None
         run.allowed = agent.spec.budget
         model = command.model or agent.spec.model
         await run.tell(TaskStarted, runtime=runtime.name, model=model)
         outcome = await run_attempt(runtime, agent, command, run, cancel)
+        if run.told_of_no_call and not agent.meters(runtime.name) and agent.has_budget(command):
+            await run.warn_of_budget()
         if isinstance(outcome, Canceled) and (asked := self.cancellations.asked(command.id)):
             outcome = Canceled(asked.reason)
         return await self._settle(delivery, command, agent, run, outcome)

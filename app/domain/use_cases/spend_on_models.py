@@ -49,11 +49,37 @@ class Spending:
         refused: Callable[[], None] = lambda: None,
     ) -> ChatModels:
         """The models for one task, which refuse the call that would overspend, and tell of it."""
-        task = (command.budget or Budget()).and_also(agents.task)
-        day = agents.day or Budget()
-        if not task.limits_something and not day.limits_something:
+        if not self.accounts(command, agents):
             return models
-        return BudgetedModels(models, self, lambda: self._accounts(command, task, day), refused)
+        return BudgetedModels(models, self, lambda: self.accounts(command, agents), refused)
+
+    async def book_own_call(
+        self, command: SubmitTask, agents: AgentBudget, model: Model
+    ) -> Reservation | None:
+        """Book a call that an agent makes by itself; None where nothing limits it.
+
+        What it asks is not known, so it is expected to take an answer's tokens. Raise
+        `BudgetExceeded` or `LedgerUnavailable`.
+        """
+        accounts = self.accounts(command, agents)
+        if not accounts:
+            return None
+        tokens = self.answer_tokens
+        expected = Spend(tokens, 1, self.prices.nano_usd(model, 0, tokens))
+        reservation = Reservation(self.clock.entropy().hex(), accounts, expected)
+        await self.ledger.reserve(reservation)
+        return reservation
+
+    async def settle_own_call(
+        self, reservation: Reservation, model: Model, counts: tuple[int, int, int] | None
+    ) -> None:
+        """Book what it took: input, output and cached tokens; None leaves what was expected."""
+        if counts is None:
+            await self.ledger.settle(reservation, reservation.spend)
+            return
+        asked, answered, cached = counts
+        nano = self.prices.nano_usd(model, asked, answered, cached)
+        await self.ledger.settle(reservation, Spend(asked + answered, 1, nano))
 
     def estimate(self, model: Model, request: ChatRequest) -> Spend:
         """What a call may cost."""
@@ -68,8 +94,13 @@ class Spending:
         cost = Spend(sum(tokens), 1, nano)
         return cost if answer.counted else cost.at_least(estimated)
 
-    def _accounts(self, command: SubmitTask, task: Budget, day: Budget) -> tuple[Account, ...]:
-        """A redriven task has its budget anew, as somebody wanted it done after all."""
+    def accounts(self, command: SubmitTask, agents: AgentBudget) -> tuple[Account, ...]:
+        """Those that pay for a call that is made now.
+
+        A redriven task has its budget anew, as somebody wanted it done after all.
+        """
+        task = (command.budget or Budget()).and_also(agents.task)
+        day = agents.day or Budget()
         today = self.clock.now().date().isoformat()
         name = f"task:{command.id}:{command.earlier.redrives}"
         agent = command.agent

@@ -50,7 +50,7 @@ class SubmitTaskHandler:
         A request with an id, or an idempotency key, that was accepted before returns that task as
         it stands. With a different body it raises `TaskExists` for an id and `KeyReused` for a
         key; while the first one is being accepted, `StillAccepting`. Raises `UnknownAgent`,
-        `UnknownRuntime`, `InvalidInput` or `BacklogFull` before anything is published.
+        `UnknownRuntime`, `InvalidInput`, `NotAllowed` or `BacklogFull` before it is published.
         `traceparent` is the trace the task becomes part of. `announce` is told the id of a new
         task right before it is published, so that nothing of it is missed.
         """

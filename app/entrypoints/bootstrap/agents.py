@@ -7,13 +7,14 @@ from pathlib import Path
 import structlog
 
 from app.adapters.local.catalog import FileCatalog, compile_schema
-from app.domain.model.agents import Agent, AgentCatalog
+from app.domain.model.agents import Agent, AgentCatalog, AskerRules
 from app.domain.model.errors import InvalidAgent
 from app.domain.model.ids import AgentName, RuntimeName
 from app.entrypoints.bootstrap.extras import how_to_get
 from app.entrypoints.bootstrap.isolation import isolated
 from app.entrypoints.bootstrap.limits import Limits
 from app.entrypoints.settings import Settings, choose_agents
+from app.entrypoints.settings.limits import budget_of
 from app.entrypoints.settings.problems import closest
 from app.ports.agent_runtime import AgentRuntime
 
@@ -178,8 +179,15 @@ def _say_what_is_counted_alone(served: Iterable[Agent], limits: Limits) -> None:
 
 
 def _catalog(settings: Settings) -> FileCatalog:
+    limits = settings.limits
+    rules = AskerRules(
+        models=tuple(limits.models),
+        default_model=settings.worker.model,
+        task_budget=budget_of(limits.task_budget) if limits.task_budget else None,
+        unmetered=limits.unmetered,
+    )
     longest = settings.catalog.max_input_characters
-    return FileCatalog(_folders(settings), max_input_characters=longest)
+    return FileCatalog(_folders(settings), max_input_characters=longest, rules=rules)
 
 
 def _folders(settings: Settings) -> list[Path]:

@@ -79,7 +79,10 @@ async def gateway(
         broker.log_ends() as ends,
     ):
         status = ReadStatus(store.status, waiters, clock, ViewsLag(ends, store.status))
-        admission = Admission(backlogs, clock, settings.gateway.max_backlog)
+        gateway = settings.gateway
+        admission = Admission(
+            backlogs, clock, gateway.max_backlog, critical_passes=gateway.critical_passes_backlog
+        )
         observed_log, follow = observed.log(log, broker), followed(broker, log)
         loops: dict[str, asyncio.Task[None]] = {}
         app = create_app(

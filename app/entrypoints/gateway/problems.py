@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.domain.model.errors import (
     Conflict,
     InvalidInput,
+    NotAllowed,
     PayloadTooLarge,
     PlatformError,
     Rejected,
@@ -121,6 +122,8 @@ def of_platform_error(error: PlatformError) -> Problem:
             Violation(pointer=f"/input{each.pointer}", detail=each.detail)
             for each in error.violations
         ]
+    elif isinstance(error, NotAllowed):
+        errors = [Violation(pointer=f"/{error.field}", detail=error.detail)]
     return Problem(status, error.code, error.message, error.retryable, headers, errors)
 
 

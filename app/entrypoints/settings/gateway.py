@@ -36,8 +36,12 @@ class GatewaySettings(Group):
         ge=0,
         le=1_000_000_000_000,
         description="How many tasks of one agent may wait or run before more are refused with "
-        "429, critical ones excepted; an agent's file may name its own `max_backlog`. 0 lets them "
-        "queue without end.",
+        "429; an agent's file may name its own `max_backlog`. 0 lets them queue without end.",
+    )
+    critical_passes_backlog: bool = Field(
+        default=False,
+        description="Whether tasks of critical priority are taken all the same, from everybody: "
+        "without authentication anybody can call a task critical.",
     )
     max_redrives: int = Field(
         3, ge=1, le=1_000, description="How often the message of a dead letter may be sent again."
