@@ -317,6 +317,8 @@ def heartbeat(
     lag: int = 0,
     lease: float = 9,
     after: float = 0,
+    agents: tuple[AgentName, ...] = (ANALYST,),
+    runtimes: tuple[RuntimeName, ...] = (RULES,),
 ) -> WorkerHeartbeat:
     """A worker's word; the tasks it runs stand at the offsets 0, 1, 2."""
     tasks = [
@@ -332,8 +334,8 @@ def heartbeat(
         number=number,
         state=state,
         version="1.2.3",
-        agents=(ANALYST,),
-        runtimes=(RULES,),
+        agents=agents,
+        runtimes=runtimes,
         slots=4,
         running=tuple(tasks),
         finished=tuple(place(offset) for offset in finished),

@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import shutil
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,7 +27,7 @@ from app.entrypoints.bootstrap.stores import Store, open_store
 from app.entrypoints.cli.completion import DEFAULT_URL
 from app.entrypoints.gateway import serving
 from app.entrypoints.process import Stop, run_until_stopped
-from app.entrypoints.settings import Settings, StoreSettings
+from app.entrypoints.settings import Settings, StoreSettings, choose_agents
 from app.ports.event_log import Offsets
 
 _EXAMPLE = (
@@ -179,6 +179,7 @@ def _greeting(dev: _Dev) -> str:
         f"  agents    {', '.join(agent.name for agent in dev.catalog)}",
         *(f"  left out  {problem}" for problem in dev.problems),
         f"  runs by   {_running_by(settings)}",
+        *(f"  no worker {said}" for said in _without_a_worker(dev)),
         f"  HTTP      {url}/docs",
         "",
         "Try, in another terminal; the first task waits some seconds for its worker:",
@@ -199,6 +200,19 @@ def _greeting(dev: _Dev) -> str:
             "",
         ]
     return "\n".join([*lines, "Ctrl-C ends everything.", ""])
+
+
+def _without_a_worker(dev: _Dev) -> Iterator[str]:
+    """Agents whose tasks would wait: the worker that runs here cannot run them."""
+    worker = dev.settings.worker
+    for agent in dev.catalog:
+        if not agent.spec.runtimes.keys() & set(worker.runtimes):
+            needs = " or ".join(agent.spec.runtimes)
+            yield f"for {agent.name}: it runs by {needs}, which the worker here does not have"
+        elif worker.agents and agent.name not in choose_agents(
+            worker.agents, [each.name for each in dev.catalog]
+        ):
+            yield f"for {agent.name}: CREWLINE_WORKER__AGENTS leaves it out here"
 
 
 def _running_by(settings: Settings) -> str:

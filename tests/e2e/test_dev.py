@@ -229,6 +229,7 @@ async def test_broken_agents_are_named_all_at_once_and_the_others_are_served(
         "sound": "runtimes: {python: {callable: 'tests.e2e.agents:sleep'}}",
         "lost": "runtimes: {python: {callable: 'nowhere:run'}}",
         "misspelt": "timeout: 3\nruntimes: {python: {callable: 'tests.e2e.agents:sleep'}}",
+        "crew": "role: r\ngoal: g\ninstructions: i\nruntimes: {crewai: {}}",
         "sound_python": "runtimes: {python: {callable: 'tests.e2e.agents:sleep'}}",
     }.items():
         (mine / f"{name}.yaml").write_text(f"name: {name}\ndescription: d\n{rest}\n")
@@ -244,6 +245,7 @@ async def test_broken_agents_are_named_all_at_once_and_the_others_are_served(
             body = {"agent": "sound", "input": "hello"}
             ended = await http.post("/v1/tasks", json=body, headers={"Prefer": "wait=30"})
             assert ended.json()["state"] == "completed"
+            assert "no worker for crew: it runs by crewai" in dev.printed
             assert (await http.post("/v1/tasks", json=body | {"agent": "lost"})).status_code == 422
         await dev.interrupt(within=40)
 

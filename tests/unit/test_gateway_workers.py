@@ -6,11 +6,13 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from app.domain.model.ids import AgentName, RuntimeName
 from app.domain.use_cases.fleet import Fleet
 from app.entrypoints.gateway.services import GatewayServices
 from app.ports.fleet import Heard
-from tests.builders import at, heartbeat, task_id
+from tests.builders import ANALYST, RULES, at, heartbeat, task_id
 from tests.gateway_under_test import Gateway
+from tests.waiting import until_true
 
 
 class Watch:
@@ -116,3 +118,45 @@ async def test_the_fleet_is_metered(client: httpx.AsyncClient, fleet: Fleet) -> 
 async def test_only_json_is_there(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/workers", headers={"Accept": "text/csv"})
     assert (answer.status_code, answer.json()["code"]) == (406, "not-acceptable")
+
+
+BODY = {"agent": ANALYST, "input": "bikes"}
+NOBODY = f"no live worker can run {ANALYST} by rules; the task waits for one"
+
+
+async def test_a_task_that_no_live_worker_can_run_says_so_until_one_can(
+    client: httpx.AsyncClient, fleet: Fleet, watch: Watch
+) -> None:
+    await fleet.hear(Heard(heartbeat("a", agents=(AgentName("developer"),)), live=True))
+    answer = await client.post("/v1/tasks", json=BODY)
+    assert answer.status_code == 202
+    assert (answer.json()["state"], answer.json()["status_message"]) == ("submitted", NOBODY)
+    path = answer.headers["location"]
+    assert (await client.get(path)).json()["status_message"] == NOBODY
+
+    async def is_listed() -> bool:
+        items = (await client.get("/v1/tasks")).json()["items"]
+        return [each["status_message"] for each in items] == [NOBODY]
+
+    await until_true(is_listed, 20)
+    for runtimes, said in (((RuntimeName("python"),), NOBODY), ((RULES,), None)):
+        word = heartbeat("b", agents=(ANALYST,), runtimes=runtimes, instance=runtimes[0])
+        await fleet.hear(Heard(word, live=True))
+        assert (await client.get(path)).json()["status_message"] == said
+    await fleet.hear(Heard(heartbeat("b", 9, instance=RULES, state="stopped"), live=True))
+    assert (await client.get(path)).json()["status_message"] == NOBODY
+    watch.seconds += 60
+    assert (await client.get(path)).json()["status_message"] is None  # who knows who lives
+
+
+async def test_where_nobody_knows_who_lives_nothing_is_said(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/tasks", json=BODY)
+    assert answer.json()["status_message"] is None
+
+
+async def test_a_broker_that_answers_while_no_worker_speaks_has_no_worker(
+    client: httpx.AsyncClient, fleet: Fleet, watch: Watch
+) -> None:
+    fleet.in_touch(watch())
+    answer = await client.post("/v1/tasks", json=BODY)
+    assert answer.json()["status_message"] == NOBODY

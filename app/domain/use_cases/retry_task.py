@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from app.domain.model.commands import Earlier, SubmitTask
-from app.domain.model.errors import Conflict, Rejected, UnknownTask
+from app.domain.model.errors import Conflict, Rejected
 from app.domain.model.ids import LetterId, TaskId
 from app.domain.model.letters import KnownLetter, LetterState
 from app.domain.model.lifecycle import Reason, TaskState
@@ -49,13 +49,13 @@ class RetryTask:
         """Return the task as it waits for its next run, once that is durable.
 
         First the task is opened again, then it is sent. After a failure in between a repeat sends
-        it; whoever repeats it for nothing causes no other run. Raise `UnknownTask`,
-        `TaskNotFailed` or `InputUnknown` before anything is done.
+        it; whoever repeats it for nothing causes no other run. Raise `TaskNotFailed`
+        or `InputUnknown` before anything is done.
         """
         async with self.redrive.letters.recent.alone(LetterId(task_id)):
             task = await self.redrive.status.find(task_id)
             if task is None:
-                raise UnknownTask(f"no task {task_id} is known")
+                raise TaskNotFailed(f"task {task_id} has not ended, as far as the views have read")
             if not _may_run_again(task):
                 raise TaskNotFailed(
                     f"task {task_id} is {task.state}; what failed, was canceled or was rejected "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.entrypoints.cli.connection import Gateway, Json, segment
-from app.entrypoints.cli.outcomes import CommandFailed, Exit
+from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain
 from app.entrypoints.cli.progress import Progress
 
 _ENDED = frozenset({"completed", "failed", "canceled", "rejected"})
@@ -40,6 +40,24 @@ def settled(task: Json) -> bool:
 def ended(task: Json) -> bool:
     """Whether nothing will happen to the task any more."""
     return task.get("state") in _ENDED
+
+
+class Unattended:
+    """Says once, to whoever hands a task in, that it waits and no live worker can run it."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def look(self, task: Json) -> None:
+        message = task.get("status_message")
+        if "no live worker" in str(message) and not self._said:
+            self._said = True
+            complain(str(message))
+
+    def until_settled(self, task: Json) -> bool:
+        """`settled`, with a look at each answer on the way."""
+        self.look(task)
+        return settled(task)
 
 
 def known(gateway: Gateway, task_id: str, seconds: float | None, progress: Progress) -> Json:

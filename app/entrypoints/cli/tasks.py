@@ -9,7 +9,7 @@ from app.entrypoints.cli.artifacts import save
 from app.entrypoints.cli.asking import TaskAsked, wait_seconds
 from app.entrypoints.cli.connection import Gateway, Json, me, segment
 from app.entrypoints.cli.events import EventWriter
-from app.entrypoints.cli.following import await_task, ended, follow, known
+from app.entrypoints.cli.following import Unattended, await_task, ended, follow, known
 from app.entrypoints.cli.outcomes import Exit, ending, leave, stopping, told
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_accepted, show_json, show_task
@@ -39,10 +39,12 @@ def submit(url: str, asked: TaskAsked, wanted: Wanted, *, following: bool) -> No
     with Progress(f"handing it to {asked.agent}"):
         if_lost = "the task may have been accepted: repeat safely with --idempotency-key"
         task, _ = gateway.post("/v1/tasks", asked.body, asked.headers, if_lost)
+    unattended = Unattended()
+    unattended.look(task)
     if following:
         _follow(gateway, str(task["id"]), sys.stderr)
     if following or wanted.waiting:
-        _finish(gateway, task, wanted)
+        _finish(gateway, task, wanted, unattended)
     if wanted.as_json:
         show_json(task)
     else:
@@ -117,11 +119,14 @@ def _follow(gateway: Gateway, task_id: str, stream: TextIO, *, as_json: bool = F
         writer.close()
 
 
-def _finish(gateway: Gateway, task: Json, wanted: Wanted) -> NoReturn:
+def _finish(
+    gateway: Gateway, task: Json, wanted: Wanted, unattended: Unattended | None = None
+) -> NoReturn:
     """Wait, show the outcome, and end with its exit code."""
     advice = f"the task goes on; wait for it with: crewline status {task['id']} --wait"
     with told(lambda: advice), Progress(str(task.get("state"))) as progress:
-        task = await_task(gateway, task, wanted.seconds, progress)
+        over = (unattended or Unattended()).until_settled
+        task = await_task(gateway, task, wanted.seconds, progress, over)
     _show(task, wanted)
     leave(ending(task.get("state")))
 

@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import ConfigDict, Field
 
+from app.domain.model.agents import AgentCatalog
 from app.domain.model.fleet import Share, TaskInHand
+from app.domain.model.ids import AgentName, RuntimeName
+from app.domain.model.lifecycle import Reason, TaskState
 from app.domain.model.messages import Timestamp
+from app.domain.model.task import TaskSummary
 from app.domain.use_cases.fleet import Fleet, Health, Member
 from app.entrypoints.gateway.resources import Resource
+
+T = TypeVar("T", bound=TaskSummary)
+_UNHEARD = 15.0
+"""Seconds without word of the fleet after which nobody knows who lives."""
 
 
 class RunningTask(TaskInHand, Resource):
@@ -99,6 +107,31 @@ class WorkerList(Resource):
 def live_workers(fleet: Fleet, agent: str) -> int:
     """How many workers can run this agent's tasks now."""
     return sum(agent in member.heartbeat.agents for member in healthy(fleet))
+
+
+def attended(task: T, catalog: AgentCatalog, fleet: Fleet) -> T:
+    """The task; where it waits and no live worker can run it, its `status_message` says so.
+
+    Where nobody knows who lives, nothing is said.
+    """
+    waits = task.state is TaskState.SUBMITTED and task.reason is not Reason.CANCELING
+    if not waits or not task.agent or task.status_message or fleet.in_touch_at is None:
+        return task
+    if fleet.now()[0] - fleet.in_touch_at > _UNHEARD:
+        return task
+    wanted = {task.runtime} if task.runtime else _runtimes_of(catalog, task.agent)
+    for member in healthy(fleet):
+        told = member.heartbeat
+        if task.agent in told.agents and (not wanted or wanted & set(told.runtimes)):
+            return task
+    by = f" by {' or '.join(sorted(wanted))}" if wanted else ""
+    message = f"no live worker can run {task.agent}{by}; the task waits for one"
+    return task.model_copy(update={"status_message": message})
+
+
+def _runtimes_of(catalog: AgentCatalog, name: AgentName) -> set[RuntimeName]:
+    """None of an agent that is in no catalog here: a worker may know it."""
+    return next((set(agent.spec.runtimes) for agent in catalog if agent.name == name), set())
 
 
 def healthy(fleet: Fleet) -> Sequence[Member]:

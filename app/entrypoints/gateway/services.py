@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.abc import Traversable
 from importlib.resources import files
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
 from app.domain.model.agents import AgentCatalog
+from app.domain.model.task import TaskSummary
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.discard_dead_letter import DiscardDeadLetter
 from app.domain.use_cases.fleet import Fleet
@@ -19,11 +21,13 @@ from app.domain.use_cases.redrive_dead_letter import RedriveDeadLetter
 from app.domain.use_cases.redrive_many import RedriveMany
 from app.domain.use_cases.retry_task import RetryTask
 from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.entrypoints.gateway.fleet_resources import attended
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
 from app.ports.redelivery import Redelivery
 from app.ports.status_store import StatusStore
 
+T = TypeVar("T", bound=TaskSummary)
 Check = Callable[[], Awaitable[None]]
 """Returns if something we depend on answers, else raises `Unavailable`."""
 
@@ -112,3 +116,7 @@ class GatewayServices:
     """What is heard of the workers, by whoever follows them beside the gateway."""
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     """What `/metrics` shows; the gateway adds its own to it."""
+
+    def attended(self, task: T) -> T:
+        """The task as people are shown it: with a word where no live worker can run it."""
+        return attended(task, self.catalog, self.fleet)

@@ -27,7 +27,7 @@ def add_action_routes(app: FastAPI, services: GatewayServices) -> None:
         traced = services.current_trace_id() is not None
         context = None if traced else callers_traceparent(request.scope)
         task = await services.cancel(known_id(task_id), asked.reason, context)
-        body = TaskResource.of(task).to_json()
+        body = TaskResource.of(services.attended(task)).to_json()
         headers = {"Cache-Control": "no-store", **LOOK_AGAIN}
         return Response(body, HTTPStatus.ACCEPTED, headers, media_type=JSON)
 
@@ -38,5 +38,5 @@ def add_action_routes(app: FastAPI, services: GatewayServices) -> None:
         found = await services.status.find(known_id(task_id))
         task = await services.letters.retry(found.id, asked.by)
         headers = {"Cache-Control": "no-store", **LOOK_AGAIN}
-        body = TaskResource.of(task).to_json()
+        body = TaskResource.of(services.attended(task)).to_json()
         return Response(body, HTTPStatus.ACCEPTED, headers, media_type=JSON)

@@ -42,7 +42,7 @@ def add_submit_route(
             if seconds is not None:
                 with waiting.joined():
                     task = await ended(request, task, listener, seconds)
-        return _answer(task, seconds, services.current_trace_id())
+        return _answer(services.attended(task), seconds, services.current_trace_id())
 
     async def accept(request: Request, listener: Listener) -> Task:
         agent = ""

@@ -1,5 +1,6 @@
 """Tasks as they stand: read one, or list many."""
 
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -107,7 +108,7 @@ def add_task_routes(
         headers = {"Vary": "Accept, Prefer", **applied(seconds)}
         if not task.state.terminal:
             headers |= LOOK_AGAIN
-        return conditional(request, TaskResource.of(task).to_json(), headers)
+        return conditional(request, TaskResource.of(services.attended(task)).to_json(), headers)
 
     @app.get("/v1/tasks", **described.LIST)
     async def list_tasks(request: Request, query: Annotated[TaskQuery, Query()]) -> Response:
@@ -122,7 +123,8 @@ def add_task_routes(
             asked = [each for each in request.query_params.multi_items() if each[0] != "cursor"]
             following = urlencode([*asked, ("cursor", page.next_cursor)])
             headers["Link"] = f'</v1/tasks?{following}>; rel="next"'
-        return Response(TaskList.of(page).to_json(), headers=headers, media_type=JSON)
+        shown = replace(page, items=[services.attended(task) for task in page.items])
+        return Response(TaskList.of(shown).to_json(), headers=headers, media_type=JSON)
 
 
 def known_id(text: str) -> TaskId:
