@@ -2,11 +2,14 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import re
 import signal
+import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from app.domain.model.errors import RunFailed
@@ -73,6 +76,22 @@ async def cancel_itself(given: TaskInput, context: RunContext) -> None:
 
 async def answer_at_length(given: TaskInput, context: RunContext) -> str:
     return "x" * 5_000_000
+
+
+async def answer_beyond_all_bounds(given: TaskInput, context: RunContext) -> str:
+    return "x" * 20_000_000
+
+
+async def log_beyond_all_bounds(given: TaskInput, context: RunContext) -> None:
+    await context.log("x" * 20_000_000)
+
+
+async def shout(given: TaskInput, context: RunContext) -> None:
+    """Announce four gigabytes, past all that would stop it, and begin to send them."""
+    for sock in [each for each in gc.get_objects() if isinstance(each, socket.socket)]:
+        with suppress(OSError):
+            sock.sendall(b"\xff" * 4 + b"x" * 1_000)
+    await asyncio.Event().wait()
 
 
 async def find_it_busy(given: TaskInput, context: RunContext) -> None:

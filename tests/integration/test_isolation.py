@@ -395,3 +395,23 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("answer_beyond_all_bounds", "20,000,0"),
+        ("log_beyond_all_bounds", "20,000,0"),
+        ("shout", "4,294,967,295 bytes"),
+    ],
+)
+async def test_what_a_child_sends_at_once_is_bounded(
+    runtime: AgentRuntime, context: RecordingContext, name: str, said: str
+) -> None:
+    async with asyncio.timeout(60):
+        with pytest.raises(RunFailed, match=said) as raised:
+            await runtime.run(mine(name), task(), context)
+    assert "no more than 8,000,000 may be" in raised.value.message
+    assert not raised.value.failure_retryable
+    result = await runtime.run(mine("answer_at_length"), task(), context)
+    assert len(str(result.output)) == 5_000_000

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from app.adapters.isolation.errors import restored, told
-from app.adapters.isolation.frames import Frame, packed, read_frame
+from app.adapters.isolation.frames import Frame, FrameTooLarge, largest, packed, read_frame
 from app.adapters.isolation.models import ANSWERS, REQUESTS
+from app.domain.model.errors import PayloadTooLarge, RunFailed
 from app.domain.model.events import Result
 from app.ports.agent_runtime import ActivityId, RunContext, RunStopped
 from app.ports.chat_model import ChatModels
@@ -34,7 +35,8 @@ class Attendant:
     async def outcome(self) -> Result:
         """Serve the child until it tells its result; raise what it raised, or `ChildGone`."""
         try:
-            while (frame := await read_frame(self._reader)) is not None:
+            most = largest(self._context.max_result_bytes)
+            while (frame := await read_frame(self._reader, most)) is not None:
                 if "call" in frame:
                     await self._answer(frame)
                 elif "forget" in frame:
@@ -46,6 +48,9 @@ class Attendant:
                 else:
                     raise asyncio.CancelledError
             raise ChildGone
+        except FrameTooLarge as error:
+            message = f"its process sends {error}"
+            raise RunFailed(PayloadTooLarge.code, message, retryable=False) from error
         finally:
             for number in list(self._asking):
                 self._forget(number)

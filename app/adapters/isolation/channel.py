@@ -17,7 +17,9 @@ from app.adapters.isolation.frames import Frame, packed, receive_frame
 class Channel:
     """Ends the process when the worker is gone: there is nobody left to work for."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, most: int | None = None) -> None:
+        """A message of more than `most` bytes is not sent."""
+        self._most = most
         self._sock = sock
         self._sending = threading.Lock()
         self._numbers = itertools.count(1)
@@ -26,8 +28,10 @@ class Channel:
         threading.Thread(target=self._receive, name="from-worker", daemon=True).start()
 
     def send(self, frame: Frame) -> None:
+        """Raise `FrameTooLarge` where the worker would not read it."""
+        sent = packed(frame, self._most)
         with self._sending, suppress(ConnectionError):  # then the receiving thread ends it all
-            self._sock.sendall(packed(frame))
+            self._sock.sendall(sent)
 
     def ask_now(self, call: str, **arguments: object) -> Any:
         """What the worker answers; blocks the thread, so only for what it answers at once."""

@@ -13,9 +13,10 @@ from typing import Any, Literal, NoReturn
 
 from app.adapters.isolation.channel import Channel
 from app.adapters.isolation.errors import told
-from app.adapters.isolation.frames import Frame, receive_bytes
+from app.adapters.isolation.frames import Frame, FrameTooLarge, largest, receive_bytes
 from app.adapters.isolation.models import ModelsOfTheWorker
 from app.domain.model.agents import AgentSpec
+from app.domain.model.errors import PayloadTooLarge, RunFailed
 from app.domain.model.readable import outcome_of
 from app.ports.agent_runtime import (
     ActivityId,
@@ -50,14 +51,18 @@ def main(sock: socket.socket) -> NoReturn:
         os._exit(0)  # it changed its mind
     assignment: Assignment = pickle.loads(sent)  # noqa: S301  # from our own worker
     dedicate_process(RunIdentity(assignment.task.task_id, assignment.spec.name, assignment.attempt))
-    channel = Channel(sock)
+    channel = Channel(sock, largest(assignment.max_result_bytes))
     asyncio.run(_run(assignment, channel))
     os._exit(70)
 
 
 async def _run(assignment: Assignment, channel: Channel) -> NoReturn:
     """Ends the process as soon as the outcome is told: what still runs in threads ends with it."""
-    channel.send(await _outcome(assignment, channel))
+    try:
+        channel.send(await _outcome(assignment, channel))
+    except FrameTooLarge as error:
+        large = RunFailed(PayloadTooLarge.code, f"the result has {error}", retryable=False)
+        channel.send({"error": told(large)})
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
