@@ -8,7 +8,9 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Literal, TextIO
 
@@ -61,7 +63,7 @@ def configure_logging(
     fields, such as those of the current span, before secrets are taken out. Run uvicorn with
     `log_config=None`, or it takes its loggers back.
     """
-    stream = stream or sys.stderr
+    stream = stream or _own_stream()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -72,7 +74,7 @@ def configure_logging(
         _drop_coloured,
         *extra_processors,
     ]
-    handler = logging.StreamHandler(stream)
+    handler = _OwnHandler(stream)
     handler.addFilter(_HarmlessFilter(level))
     handler.addFilter(FloodFilter(handler.handle))
     handler.setFormatter(
@@ -98,12 +100,69 @@ def configure_logging(
     )
 
 
+class _OwnHandler(logging.StreamHandler[TextIO]):
+    """Never raises: what cannot be said must not stop what was being done."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        with suppress(Exception):  # it would say so on a stream that may be closed
+            super().handleError(record)
+
+
+def _own_stream() -> TextIO:
+    """Standard error, as a stream that code which runs here does not close."""
+    if sys.stderr is not sys.__stderr__:
+        return sys.stderr
+    return _copy_of_stderr()
+
+
+@cache
+def _copy_of_stderr() -> TextIO:
+    try:
+        return os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return sys.stderr
+
+
+_routed: list[tuple[logging.Handler, int]] = []
+"""Where all goes, and from which level on."""
+
+
+def put_back_logging() -> bool:
+    """Have every log go where it was sent, whatever was done to logging; whether that was needed.
+
+    Handlers that others have added stay.
+    """
+    if not _routed:
+        return False
+    (handler, level), root = _routed[-1], logging.getLogger()
+    disabled = [
+        logger
+        for logger in (root, *logging.Logger.manager.loggerDict.values())
+        if isinstance(logger, logging.Logger) and logger.disabled
+    ]
+    if (
+        not logging.Logger.manager.disable
+        and not disabled
+        and handler in root.handlers
+        and root.level == level
+    ):
+        return False
+    logging.disable(logging.NOTSET)
+    for logger in disabled:
+        logger.disabled = False
+    if handler not in root.handlers:
+        root.addHandler(handler)
+    root.setLevel(level)
+    return True
+
+
 def _route(handler: logging.Handler, level: str, levels: Mapping[str, str]) -> None:
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+    _routed[:] = [(handler, root.level)]
     for name in _OWN_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -18,6 +18,7 @@ from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.telemetry import observing
 from app.entrypoints.process import Stop, run_until_stopped, spare_the_collector
 from app.entrypoints.settings import Settings, WorkerSettings
+from app.entrypoints.surroundings import Surroundings, look_after
 from app.ports.status_store import PastTasks
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ async def _catalog(settings: Settings) -> AgentCatalog:
 async def serve(
     settings: Settings, catalog: AgentCatalog, broker: Broker, store: PastTasks, stop: Stop
 ) -> None:
+    surroundings = Surroundings()  # before any code of agents is loaded
     with observing(settings, "worker") as observed:
         async with (
             _admin(settings.worker, stop) as admin,
@@ -71,6 +73,10 @@ async def serve(
             if admin:
                 admin.watch(working, parts)
             asked = asyncio.create_task(_asked(stop))
+            hands = parts.presence.hands
+            looking = asyncio.create_task(
+                look_after(surroundings, lambda: [hold.command.agent for hold in hands])
+            )
             spare_the_collector()
             _log.info("working", worker_id=parts.id, runtimes=list(parts.handle.runtimes))
             try:
@@ -81,9 +87,9 @@ async def serve(
                 await asyncio.wait(loops)
                 await working
             finally:
-                for each in (*loops, working, asked):
+                for each in (*loops, working, asked, looking):
                     each.cancel()
-                await asyncio.gather(*loops, working, asked, return_exceptions=True)
+                await asyncio.gather(*loops, working, asked, looking, return_exceptions=True)
 
 
 async def _asked(stop: Stop) -> None:

@@ -32,6 +32,9 @@ SEAMS: Mapping[str, str] = MappingProxyType(
 )
 """Where each command's `run` lives."""
 
+_LONG_LIVED = ("gateway", "worker", "projector", "dev")
+"""Commands that run code of others, or until they are told to stop."""
+
 _TOLD_BY_US = ("topics", "rebuild", "doctor")
 """Commands that say themselves, in a line, what is wrong with the broker."""
 
@@ -210,6 +213,8 @@ def _run(name: str, overrides: Mapping[str, Mapping[str, object]], **options: An
             run: Callable[..., int] = import_module(SEAMS[name]).run
             gc.enable()
             code = run(settings, **options)
+            if name in _LONG_LIVED:
+                import_module("app.entrypoints.process").leave_threads_behind(code)
         except SettingsError as error:
             raise CommandFailed("\n".join(error.lines), Exit.USAGE) from error
         except Unavailable as error:
