@@ -23,6 +23,7 @@ SOON = "00000000-0000-7000-8000-000000000500"
 ASKING = "00000000-0000-7000-8000-00000000a54e"
 SEVERAL = "00000000-0000-7000-8000-00000000f11e"
 NASTY = "00000000-0000-7000-8000-000000004a57"
+HOSTILE = "00000000-0000-7000-8000-000000005c1e"
 UNSEEN = "00000000-0000-7000-8000-000000005ee4"
 REPORT = "# Findings\n\n* one\n* two\u2028still two\n"
 
@@ -55,6 +56,9 @@ def _artifact(name: str, content: str, media_type: str = "text/markdown") -> dic
     return {"name": name, "media_type": media_type, "content": content}
 
 
+UNSEEN_SIGNS = "\x1b]0;o\x07\x9b31m\x85\u202egnp.exe\u2066\u200f\u061c\u2028\ufeff\U000e0041"
+"""Controls, what turns the direction of a text, what is not seen."""
+
 FINISHED = {
     DONE: task(
         DONE,
@@ -72,6 +76,16 @@ FINISHED = {
         error={"code": "model-refused", "message": "the model said\nno", "retryable": False},
     ),
     ASKING: task(ASKING, "input-required", input_request={"prompt": "Delete it all?"}),
+    HOSTILE: task(
+        HOSTILE,
+        "completed",
+        agent=f"scribe{UNSEEN_SIGNS}",
+        status_message=f"done{UNSEEN_SIGNS}",
+        result={
+            "output": {f"key{UNSEEN_SIGNS}": f"Grüße{UNSEEN_SIGNS}"},
+            "artifacts": [_artifact(f"re{UNSEEN_SIGNS}port.md", f"Grüße{UNSEEN_SIGNS}")],
+        },
+    ),
     NASTY: task(
         NASTY,
         "completed",

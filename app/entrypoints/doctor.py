@@ -27,6 +27,7 @@ from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.stores import open_store
 from app.entrypoints.settings import Settings, SettingsError
 from app.entrypoints.settings.ecosystem import provider_variables
+from app.entrypoints.terminal import printable
 
 _UNREACHABLE, _REFUSED = 3, 4
 _ASKED_BEFORE = ("limits", "model")
@@ -52,9 +53,9 @@ def run(settings: Settings, *, as_json: bool) -> int:
     else:
         for finding in findings:
             for line in finding.detail.splitlines():
-                typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {line}")
+                typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.what}: {printable(line)}")
             if finding.advice:
-                typer.echo(f"      -> {finding.advice}")
+                typer.echo(f"      -> {printable(finding.advice)}")
     if any(finding.unreachable for finding in findings):
         return _UNREACHABLE
     return 0 if all(finding.ok for finding in findings) else _REFUSED

@@ -32,4 +32,4 @@ def _clean(name: str, value: object) -> object:
         return [_clean(name, each) for each in value]
     if SECRET_NAME.search(name):
         return _MASK
-    return mask_secrets(value) if isinstance(value, str) else value
+    return mask_secrets(value if isinstance(value, str) else str(value))

@@ -20,6 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from app.domain.model.messages import rfc3339
 from app.entrypoints.log_floods import FloodFilter
 from app.entrypoints.log_redaction import redact
+from app.entrypoints.terminal import printable, printable_json
 from app.ports.run_identity import current_run
 
 _RUN = ("task_id", "agent", "attempt")
@@ -179,14 +180,13 @@ def _rendering(format_: str, stream: TextIO) -> list[Processor]:
     terminal = stream.isatty()
     clean: list[Processor] = [structlog.processors.format_exc_info, redact]
     if format_ == "json" or (format_ == "auto" and not terminal):
-        json_line = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-        return [*clean, _in_order, json_line]
+        return [*clean, _in_order, _json_line]
     text_line = structlog.dev.ConsoleRenderer(
         colors=terminal and not os.environ.get("NO_COLOR"),
         timestamp_key="ts",
         exception_formatter=structlog.dev.plain_traceback,
     )
-    return [*clean, text_line]
+    return [*clean, _seen, text_line]
 
 
 def _add_run(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -208,6 +208,29 @@ def _drop_coloured(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Uvicorn sends each message a second time, in colours."""
     event.pop("color_message", None)
     return event
+
+
+_render_json = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+
+
+def _json_line(logger: WrappedLogger, name: str, event: EventDict) -> str:
+    line = _render_json(logger, name, event)
+    return printable_json(line if isinstance(line, str) else line.decode())
+
+
+def _seen(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Nothing in the event may rewrite the terminal it is read at."""
+    return {printable(name): _seen_value(value) for name, value in event.items()}
+
+
+def _seen_value(value: object) -> object:
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    if isinstance(value, dict):
+        return {_seen_value(key): _seen_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_seen_value(each) for each in value]
+    return printable(str(value))
 
 
 def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import socket
+import string
 import subprocess
 import sys
 import time
@@ -23,12 +24,14 @@ from tests.scripted_gateway import (
     ASKING,
     DONE,
     FAILED,
+    HOSTILE,
     NASTY,
     REPORT,
     RUNNING,
     SEVERAL,
     SOON,
     UNSEEN,
+    UNSEEN_SIGNS,
     Script,
 )
 
@@ -298,6 +301,27 @@ def test_a_result_cannot_command_the_terminal() -> None:
     seen = on_a_terminal("status", NASTY)
     assert "\x1b]0;" not in seen
     assert "[bold]text[/bold]" in seen
+
+
+def test_no_text_from_outside_rewrites_a_screen_or_shows_another(tmp_path: Path) -> None:
+    seen = on_a_terminal("status", HOSTILE) + on_a_terminal("list")
+    own = re.sub(r"\x1b\[[0-9;]*m|\r\n", "\n", seen)  # colours, and a terminal's ends of lines
+    assert not set(UNSEEN_SIGNS) - set(string.printable) & set(own)
+    assert "\x1b" not in own
+    assert "Grüße" in own
+
+    told = crewline("status", HOSTILE, "--json", "--output", str(tmp_path / "new"))
+    assert told.stdout.replace("\n", "").isprintable()
+    value = json.loads(told.stdout)
+    assert value["result"]["output"] == {f"key{UNSEEN_SIGNS}": f"Grüße{UNSEEN_SIGNS}"}
+    assert told.stderr.replace("\n", "").isprintable()
+    (file,) = (tmp_path / "new").iterdir()
+    assert f"saved {file}\n" in told.stderr
+    assert str(file.name).isprintable()
+    assert file.read_text() == f"Grüße{UNSEEN_SIGNS}"
+
+    tail = crewline("tail", DONE, "--json")
+    assert tail.stdout.replace("\n", "").isprintable()
 
 
 def test_progress_is_shown_on_a_terminal_only() -> None:

@@ -24,7 +24,8 @@ from app.entrypoints.cli.attempts import attempt_rows
 from app.entrypoints.cli.connection import Gateway, segment
 from app.entrypoints.cli.events import EventWriter, event_line
 from app.entrypoints.cli.following import TaskEvent, parse
-from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, ending, printable
+from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, ending
+from app.entrypoints.terminal import printable
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.domain.model.readable import as_text
 from app.entrypoints.cli.connection import Json
 from app.entrypoints.cli.outcomes import CommandFailed, Exit
+from app.entrypoints.terminal import printable
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*]')
 _LONGEST = 120
@@ -29,9 +31,15 @@ def save(task: Json, folder: Path) -> list[Path]:
 
 def safe_path(name: str) -> Path:
     """A relative path that stays below its folder, whatever an artifact calls itself."""
-    parts = [_FORBIDDEN.sub("_", part).strip() for part in re.split(r"[/\\]", name)]
+    parts = [_safe(part).strip() for part in re.split(r"[/\\]", name)]
     kept = [part[:_LONGEST] for part in parts if part.strip(". ")]
     return Path(*kept) if kept else Path("artifact")
+
+
+def _safe(part: str) -> str:
+    """What does not print would show another name than the file has."""
+    seen = (each if printable(each) == each else "_" for each in part)
+    return _FORBIDDEN.sub("_", "".join(seen))
 
 
 def _documents(task: Json) -> Iterator[tuple[str, str]]:
@@ -48,6 +56,7 @@ def _documents(task: Json) -> Iterator[tuple[str, str]]:
 
 
 def _write(root: Path, name: str, content: str) -> Path:
+    content = as_text(content)
     wanted = root / safe_path(name)
     if not wanted.parent.resolve().is_relative_to(root):  # through a link that lies there
         wanted = root / wanted.name

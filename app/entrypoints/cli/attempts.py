@@ -1,7 +1,7 @@
 """A task's attempts, one line each, where it needed more than one."""
 
 from app.entrypoints.cli.connection import Json
-from app.entrypoints.cli.outcomes import printable
+from app.entrypoints.terminal import printable
 
 
 def attempt_rows(task: Json) -> list[list[str]]:

@@ -5,7 +5,7 @@ from typing import TextIO
 
 from app.entrypoints.cli.connection import Json
 from app.entrypoints.cli.following import TaskEvent
-from app.entrypoints.cli.outcomes import printable
+from app.entrypoints.terminal import printable, printable_json
 
 _WORDS = ("name", "tool", "model", "phase", "message", "text", "detail")
 """The fields that tell a person what an event is about, in the order one reads them."""
@@ -23,7 +23,7 @@ class EventWriter:
         """Show one event."""
         if self._as_json:
             line = {"id": event.id, "type": event.type, **event.data}
-            self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._stream.write(printable_json(json.dumps(line, ensure_ascii=False)) + "\n")
         elif event.type == "trace.token":
             self._stream.write(printable(str(event.data.get("text", ""))))
             self._in_text = True
@@ -43,7 +43,7 @@ def event_line(event: TaskEvent) -> str:
     """One event in one line: when, what, and the words that go with it."""
     at = str(event.data.get("at", ""))[11:23]
     words = " ".join(printable(_words(event.data)).split())
-    return f"{at}  {event.type:<20}  {words}".rstrip()
+    return printable(f"{at}  {event.type:<20}  {words}".rstrip())
 
 
 def _words(data: Json) -> str:

@@ -5,12 +5,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from app.domain.model.readable import as_text
 from app.entrypoints.cli.asking import task_input
 from app.entrypoints.cli.connection import Gateway, Json, me, segment
 from app.entrypoints.cli.letters_shown import show_letter, show_letters, show_settled
 from app.entrypoints.cli.outcomes import CommandFailed, Exit, complain, leave
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_json
+from app.entrypoints.terminal import printable
 
 _PATH = "/v1/dead-letters"
 _PAGE = 100
@@ -125,9 +127,12 @@ def _write_value(letter: Json) -> None:
     if value is None:
         raise CommandFailed("its value was too large to be kept", Exit.REFUSED)
     if value.get("text") is not None:
-        sys.stdout.buffer.write(str(value["text"]).encode())
+        content = as_text(str(value["text"])).encode()
     else:
-        sys.stdout.buffer.write(base64.b64decode(value.get("base64") or ""))
+        content = base64.b64decode(value.get("base64") or "")
+    if sys.stdout.isatty():  # a file and a pipe get every byte of it
+        content = printable(content.decode("utf-8", "replace")).encode()
+    sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
 
 

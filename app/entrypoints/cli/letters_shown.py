@@ -3,8 +3,9 @@
 import sys
 
 from app.entrypoints.cli.connection import Json
-from app.entrypoints.cli.outcomes import complain, printable
+from app.entrypoints.cli.outcomes import complain
 from app.entrypoints.cli.shown import show_table
+from app.entrypoints.terminal import printable
 
 _TOLD = ("state", "reason", "detail", "agent", "task_id", "trace_id", "at", "attempts", "redrives")
 
@@ -45,7 +46,7 @@ def show_settled(letter: Json) -> None:
     """What was done, and how to hear of the task."""
     sys.stdout.write(f"{_line(letter.get('id'))}\t{_line(letter.get('state'))}\n")
     if letter.get("state") == "redriven" and letter.get("task_id") and sys.stdout.isatty():
-        sys.stderr.write(f"follow it with: crewline tail {letter['task_id']}\n")
+        sys.stderr.write(f"follow it with: crewline tail {_line(letter['task_id'])}\n")
 
 
 def _run(attempt: Json) -> str:

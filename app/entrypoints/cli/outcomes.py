@@ -2,15 +2,14 @@
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import NoReturn
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but tab and line feed, and those that turn the direction of a text."""
+from app.domain.model.redaction import mask_secrets
+from app.entrypoints.terminal import printable
 
 
 class Exit(IntEnum):
@@ -55,12 +54,7 @@ def stopping(state: object) -> Exit:
 def complain(message: str) -> None:
     """Say it on standard error, in one line, if anybody can hear it."""
     with suppress(OSError):
-        sys.stderr.write(f"crewline: {' '.join(printable(message).split())}\n")
-
-
-def printable(text: str) -> str:
-    """The text without the characters that could rewrite a terminal's screen."""
-    return _CONTROL.sub("", text)
+        sys.stderr.write(f"crewline: {' '.join(printable(mask_secrets(message)).split())}\n")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from app.entrypoints.cli.outcomes import printable
+from app.entrypoints.terminal import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -20,7 +20,7 @@ class Progress:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._text = printable(text)
         self._bar: Bar | None = None
         self._guard = threading.Lock()
         self._timer: threading.Timer | None = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.entrypoints.cli.attempts import attempt_rows
 from app.entrypoints.cli.connection import Json
-from app.entrypoints.cli.outcomes import printable
+from app.entrypoints.terminal import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +30,7 @@ _MARKDOWN = re.compile(r"^(#{1,6} |[-*] |\d+\. |```|\|.*\|)", re.MULTILINE)
 
 def show_json(value: object) -> None:
     """The value as JSON, for machines."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(_dumped(value) + "\n")
 
 
 def show_task(task: Json) -> None:
@@ -57,10 +57,10 @@ def show_task(task: Json) -> None:
 def show_accepted(task: Json) -> None:
     """A task that was handed in: how to hear of it, or just its id for a script."""
     if not sys.stdout.isatty():
-        sys.stdout.write(f"{task.get('id')}\n")
+        sys.stdout.write(f"{_text(task, 'id')}\n")
         return
     show_task(task)
-    sys.stderr.write(f"follow it with: crewline tail {task.get('id')}\n")
+    sys.stderr.write(f"follow it with: crewline tail {_text(task, 'id')}\n")
 
 
 def show_tasks(tasks: list[Json]) -> None:
@@ -95,9 +95,9 @@ def _heading(console: "Console", task: Json) -> None:
 
     state = str(task.get("state"))
     line = Text.assemble(
-        (state, f"bold {_COLOURS.get(state, 'white')}"),
+        (printable(state), f"bold {_COLOURS.get(state, 'white')}"),
         f"  {_text(task, 'agent')}  ",
-        (str(task.get("id")), "dim"),
+        (_text(task, "id"), "dim"),
     )
     if spent := _spent(task.get("usage") or {}):
         line.append(f"  {spent}", "dim")
@@ -154,7 +154,9 @@ def _document(console: "Console", content: Any, media_type: str | None) -> None:
     from rich.text import Text
 
     if not isinstance(content, str):
-        console.print_json(json.dumps(content, ensure_ascii=False))
+        from rich.highlighter import JSONHighlighter
+
+        console.print(JSONHighlighter()(_dumped(content)), soft_wrap=True)
         return
     text = printable(content)
     if media_type == "text/markdown" or (media_type is None and _MARKDOWN.search(text)):
@@ -167,6 +169,7 @@ def _document(console: "Console", content: Any, media_type: str | None) -> None:
 
 def show_table(titles: list[str], rows: list[list[str]]) -> None:
     """Aligned on a terminal; elsewhere the rows alone, with a tab between columns."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in rows:
             sys.stdout.write("\t".join(row).rstrip() + "\n")
@@ -212,4 +215,4 @@ def _names(value: object) -> str:
 
 
 def _dumped(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False))

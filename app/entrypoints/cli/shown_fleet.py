@@ -4,8 +4,8 @@ import sys
 from typing import Any
 
 from app.entrypoints.cli.connection import Json
-from app.entrypoints.cli.outcomes import printable
 from app.entrypoints.cli.shown import show_table
+from app.entrypoints.terminal import printable
 
 _TITLES = ["worker", "state", "running", "slots", "waiting", "oldest task", "seen", "version"]
 _OLD = 10.0

@@ -13,6 +13,7 @@ from app.entrypoints.cli.following import Unattended, await_task, ended, follow,
 from app.entrypoints.cli.outcomes import Exit, ending, leave, stopping, told
 from app.entrypoints.cli.progress import Progress
 from app.entrypoints.cli.shown import show_accepted, show_json, show_task
+from app.entrypoints.terminal import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +139,4 @@ def _show(task: Json, wanted: Wanted) -> None:
     else:
         show_task(task)
     for file in files:
-        sys.stderr.write(f"saved {file}\n")
+        sys.stderr.write(f"saved {printable(str(file))}\n")
