@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -227,6 +228,32 @@ def test_a_later_gap_has_a_patience_of_its_own() -> None:
     assert order.holding
     assert order.ready([late], now=3) == [late]
     assert not order.holding
+
+
+def test_what_was_told_just_now_waits_longer_for_views_that_are_behind() -> None:
+    now = datetime.now(UTC)
+    order = GapFree(START, patience=2)
+    began, words, end = (
+        each.model_copy(update={"at": now}) for each in (started(), token(sequence=2), completed())
+    )
+    end = end.model_copy(update={"sequence": 3})
+    assert order.ready([began, end], now=0) == [began]
+    assert order.ready([end], now=10) == []
+    assert order.ready([words, end], now=11) == [words, end]
+
+    order = GapFree(START, patience=2)
+    assert order.ready([end], now=0) == []
+    assert order.ready([end], now=15) == [end]
+
+
+def test_a_run_that_died_is_not_waited_for_longer() -> None:
+    now = datetime.now(UTC)
+    order = GapFree(START, patience=2)
+    left, again = (
+        each.model_copy(update={"at": now}) for each in (token(sequence=2), started(attempt=2))
+    )
+    assert order.ready([left, again], now=0) == []
+    assert order.ready([left, again], now=2) == [left, again]
 
 
 def test_only_event_ids_name_a_position() -> None:

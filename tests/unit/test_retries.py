@@ -283,3 +283,15 @@ async def test_a_last_failure_that_the_policy_names_leaves_a_letter(
     assert failed.reason is Reason.DEAD_LETTERED
     (letter,) = at_work.letters.letters
     assert (letter.reason, letter.detail) == (DeadLetterReason.RETRIES_EXHAUSTED, "not yet")
+
+
+async def test_a_deadline_is_worth_another_run_where_the_policy_names_it() -> None:
+    retry = RetryPolicy(attempts=2, codes=frozenset({"deadline-exceeded"}))
+    at_work = worker(Hang(), retry=retry)
+    with pytest.raises(Again):
+        await at_work.handle(delivered(submitted("t-1", timeout_seconds=0.02)))
+    await at_work.handle(delivered(submitted("t-1", timeout_seconds=0.02), 2, failures=1))
+    failed = at_work.events[-1]
+    assert isinstance(failed, TaskFailed)
+    assert failed.reason is Reason.DEADLINE_EXCEEDED
+    assert [each.reason for each in at_work.letters.letters] == [DeadLetterReason.DEADLINE_EXCEEDED]

@@ -113,7 +113,9 @@ class SettleAttempt:
         chance = int.from_bytes(self.clock.entropy()[:2], "big") / 0xFFFF
         policy = agent.spec.retry
         wait = policy.wait(failure.error, failures, chance, failure.retry_after)
-        if failure.reason is not None or wait is None:
+        # a deadline, say, is worth another run only where the agent's file names it
+        named = policy.codes is not None and policy.repeats(failure.error)
+        if wait is None or (failure.reason is not None and not named):
             given_up = failure.error.retryable or policy.repeats(failure.error)
             await self._fail(delivery, run, failure, retries_exhausted=given_up)
             return None

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from app.domain.model.events import Event, TerminalEvent
 from app.domain.model.ids import TaskId
@@ -37,6 +38,9 @@ _PAUSE_AT_A_GAP = 0.1
 """A gap closes by a trace as well, of which no listener hears."""
 _PATIENCE = 2.0
 """Seconds for which events behind a gap are held back."""
+_PATIENCE_WITH_THE_VIEWS = 15.0
+"""The same for events of just now: what stands before them is on the log, and the views may lag."""
+_JUST_NOW = timedelta(minutes=1)
 _KEPT_BYTES = 256_000
 """Of each task, for readers that are a little behind."""
 _AT_ONCE = 64_000
@@ -74,12 +78,19 @@ class GapFree:
         ready = []
         for event in events:
             place = _place(event)
-            if not _follows(place, self.after) and now - since[place] < self._patience:
+            held = now - since[place]
+            died = event.attempt < events[-1].attempt  # what it had not told, it never tells
+            patience = self._patience if died else self._patience_with(event)
+            if not _follows(place, self.after) and held < patience:
                 break
             self.after = place
             ready.append(event)
         self._held = {place: seen for place, seen in since.items() if place > self.after}
         return ready
+
+    def _patience_with(self, event: Event) -> float:
+        just_now = abs(datetime.now(UTC) - event.at) < _JUST_NOW
+        return max(self._patience, _PATIENCE_WITH_THE_VIEWS) if just_now else self._patience
 
 
 class _Told:
