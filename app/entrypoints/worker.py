@@ -69,6 +69,7 @@ async def serve(
                 asyncio.create_task(parts.queue.run(handle)),
                 asyncio.create_task(parts.delays.run(parts.release)),
             ]
+            ending_lost = asyncio.create_task(parts.lost.run())
             working = asyncio.create_task(_all(loops))
             if admin:
                 admin.watch(working, parts)
@@ -87,9 +88,10 @@ async def serve(
                 await asyncio.wait(loops)
                 await working
             finally:
-                for each in (*loops, working, asked, looking):
+                beside = (looking, ending_lost)
+                for each in (*loops, working, asked, *beside):
                     each.cancel()
-                await asyncio.gather(*loops, working, asked, looking, return_exceptions=True)
+                await asyncio.gather(*loops, working, asked, *beside, return_exceptions=True)
 
 
 async def _asked(stop: Stop) -> None:

@@ -57,6 +57,8 @@ class Recorded:
     message: Message | DeadLetter
     shard: Shard
     offset: int
+    written_at: int = 0
+    """When, in milliseconds, by the clock of whoever wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

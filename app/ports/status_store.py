@@ -16,7 +16,7 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import milliseconds
 from app.domain.model.progress import Progress
 from app.domain.model.task import Task, TaskSummary
-from app.ports.event_log import Offsets, StoredOffsets
+from app.ports.event_log import Offsets, Shard, StoredOffsets
 
 _ALMOST_A_MILLISECOND = timedelta(microseconds=999)
 
@@ -96,6 +96,25 @@ class Past(NamedTuple):
     """The last that ended the task, be it redriven since or not; 0 where none did."""
 
 
+class CommandPlace(NamedTuple):
+    """Where a message of a task stands; of several the latest counts, which is the greatest."""
+
+    written_at: int
+    """The record's time, in milliseconds."""
+    topic: str
+    partition: int
+    offset: int
+
+
+class Unfinished(NamedTuple):
+    """A task that has not ended."""
+
+    task: Task
+    offset: int
+    """Where its latest message stands in the part that was asked about."""
+    not_before: datetime | None
+
+
 def past_of(progress: Progress) -> Past:
     ended = (number for number, each in progress.attempts.items() if each.ending)
     return Past(max(progress.attempts), max(ended, default=0))
@@ -111,6 +130,10 @@ class TaskFinder(Protocol):
     @abstractmethod
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         """What has been run of these tasks; none of those no run of which has been heard of."""
+
+    @abstractmethod
+    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+        """Open tasks whose latest message stands in this shard below an offset; not all of many."""
 
 
 class PastTasks(TaskFinder, StoredOffsets, Protocol):
@@ -167,6 +190,8 @@ class ViewUpdate:
     """Requests to cancel, in the log's order; of those for one task the latest is kept."""
     letters: Sequence[Lying] = ()
     """Dead letters; of several for one message the one set aside last is kept."""
+    places: Mapping[TaskId, CommandPlace] = field(default_factory=dict)
+    """Where messages of tasks stand; of all that were ever told of a task the latest is kept."""
     settlements: Sequence[Settlement] = ()
     """What was done about letters, in the log's order; the first stays, but what was sent was
     sent: a redrive replaces a discard."""

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.model.commands import NOTHING_EARLIER, Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
@@ -116,6 +116,27 @@ class Shares(Protocol):
 
         Raises `LogUnavailable`.
         """
+
+
+class Deleted(NamedTuple):
+    """A part of the queue of which the oldest messages were deleted, read or not."""
+
+    topic: str
+    partition: int
+    below: int
+    """Where it begins now."""
+    in_hand: frozenset[int]
+    """The offsets of those that this worker has nevertheless."""
+    since: datetime | None
+    """When this worker took it over, where others may have had it before."""
+
+
+class Retained(Protocol):
+    """Tells a worker what is left of its part of the queue."""
+
+    @abstractmethod
+    async def deleted(self) -> Sequence[Deleted]:
+        """What is ours and does not begin at its first message; raises `LogUnavailable`."""
 
 
 class TaskQueue(Protocol):

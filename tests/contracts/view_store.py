@@ -8,12 +8,15 @@ from app.domain.model.commands import Earlier
 from app.domain.model.events import Usage
 from app.domain.model.ids import ContextId
 from app.domain.model.lifecycle import Reason, TaskState
+from app.domain.model.messages import Message
 from app.domain.model.progress import fold
 from app.domain.model.task import describe, summary
 from app.ports.event_log import Shard
 from app.ports.status_store import (
+    CommandPlace,
     OffsetsMoved,
     TaskFilter,
+    ViewUpdate,
 )
 from tests.builders import (
     TRACEPARENT,
@@ -62,6 +65,44 @@ class ViewStoreContract:
             [TaskState.COMPLETED], command.agent, ContextId("talk-1"), {"team": "blue"}
         )
         assert ids(await views.store.list(wanted, 10, None)) == [command.id]
+
+    async def test_open_tasks_are_found_by_where_their_latest_message_stands(
+        self, views: Views
+    ) -> None:
+        def standing(*messages: Message, **where: tuple[int, Shard, int]) -> ViewUpdate:
+            places = {task_id(n): CommandPlace(at, *s, o) for n, (at, s, o) in where.items()}
+            return replace(update(*messages), places=places)
+
+        other = Shard(COMMANDS.topic, 1)
+        below = [submitted("queued"), submitted("runs"), started("runs"), submitted("waits")]
+        moved = [submitted("ended"), completed("ended"), submitted("moved"), submitted("again")]
+        first = standing(
+            *below,
+            *moved,
+            queued=(1, COMMANDS, 3),
+            runs=(1, COMMANDS, 4),
+            waits=(1, COMMANDS, 5),
+            ended=(1, COMMANDS, 0),
+            moved=(1, COMMANDS, 1),
+            again=(9, COMMANDS, 6),
+        )
+        then = standing(
+            submitted("moved"), submitted("again"), moved=(2, other, 0), again=(8, COMMANDS, 2)
+        )
+        for each in (first, then):  # in the log's order, and of two partitions in any other
+            await views.writer.save(each)
+        found = await views.store.unfinished(COMMANDS, 5)
+        assert {(each.task.id, each.offset) for each in found} == {
+            (task_id("queued"), 3),
+            (task_id("runs"), 4),
+        }
+        assert {each.task.state for each in found} == {TaskState.SUBMITTED, TaskState.WORKING}
+        assert [each.task.id for each in await views.store.unfinished(other, 9)] == [
+            task_id("moved")
+        ]
+        assert await views.store.unfinished(COMMANDS, 0) == []
+        await views.writer.begin_anew()
+        assert await views.store.unfinished(COMMANDS, 100) == []
 
     @pytest.mark.parametrize("first", ["command", "cancel", "together"])
     async def test_a_task_somebody_wants_canceled_says_so_until_it_has_ended(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import CommitFailedError
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
@@ -157,3 +157,57 @@ async def test_nothing_that_has_ended_runs_again_where_offsets_are_lost(user: Ou
         await nothing_left(fleet, f"{fleet.prefix}.retries", "retries")
         await nothing_left(fleet, group_of(fleet), SLEEPER)
         assert runs(fleet) == Counter(ids), lose.__doc__
+
+
+async def delete_all(fleet: Fleet, topic: str) -> None:
+    """Delete what stands there, as retention does it with what is old enough."""
+    async with (
+        AIOKafkaConsumer(bootstrap_servers=fleet.kafka) as consumer,
+        admin_of(fleet) as admin,
+    ):
+        partitions = [TopicPartition(f"{fleet.prefix}.{topic}", each) for each in range(3)]
+        ends = await consumer.end_offsets(partitions)
+        await admin.delete_records({each: RecordsToDelete(end) for each, end in ends.items()})
+
+
+async def test_what_is_deleted_before_a_worker_was_done_with_it_ends_and_says_so(
+    user: Outside,
+) -> None:
+    fleet = user.fleet
+    far = (datetime.now(UTC) + timedelta(seconds=30)).isoformat()
+    waits = await user.submit("sleeper", {"not_before": far})
+    slow = await user.submit("sleeper", {"parameters": {"seconds": 600}})
+    await until(lambda: set(runs(fleet)) == {slow})
+    await in_the_delays(fleet, waits)
+    fleet.kill("worker")
+    unread = await user.submit("sleeper", {})
+    _, plain = await user.produce_unnamed(SLEEPER, QUICK)
+    canceled = await user.submit("sleeper", {})
+    await caught_up(fleet)
+    assert (await user.http.post(f"/v1/tasks/{canceled}/cancel", json={})).is_success
+    await delete_all(fleet, SLEEPER)
+
+    fleet.start(*WORKER)
+    for task_id in (unread, plain, slow):
+        task = await user.ended(task_id, within=90)
+        assert (task["state"], task["reason"]) == ("failed", "lost-by-retention")
+        assert (task["error"]["code"], task["error"]["retryable"]) == ("lost-by-retention", True)
+    assert (await user.ended(canceled, within=90))["state"] == "canceled"
+    late = await user.http.post(f"/v1/tasks/{unread}/cancel", json={})
+    assert (late.status_code, late.json()["code"]) == (409, "task-ended")
+    new = await user.submit("sleeper", {})
+    for task_id in (new, waits):
+        assert (await user.ended(task_id, within=90))["state"] == "completed"
+    assert runs(fleet) == Counter([slow, new, waits])
+
+
+async def in_the_delays(fleet: Fleet, waiting: str) -> None:
+    """Return once the delays have this task."""
+    async with (
+        AIOKafkaConsumer(
+            f"{fleet.prefix}.retries", bootstrap_servers=fleet.kafka, auto_offset_reset="earliest"
+        ) as consumer,
+        asyncio.timeout(60),
+    ):
+        while (await consumer.getone()).key != waiting.encode():
+            pass

@@ -15,7 +15,7 @@ from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.reader import Reader
 from app.adapters.kafka.runner import Runner
 from app.domain.model.fleet import Share
-from app.ports.task_queue import Ownership
+from app.ports.task_queue import Deleted, Ownership
 
 __all__ = ["Claim", "Engine", "Handler", "Limits"]
 
@@ -100,6 +100,22 @@ class Engine:
                 oldest_waiting_at=oldest.get(topic),
             )
             for topic, owned in sorted(ours.items())
+        ]
+
+    async def deleted(self) -> list[Deleted]:
+        """What is ours and does not begin at its first record."""
+        names = list(self._partitions)
+        starts = await self._consumer.beginning_offsets(names) if names else {}
+        return [
+            Deleted(
+                name.topic,
+                name.partition,
+                starts[name],
+                partition.offsets.in_hand,
+                partition.taken_over_at,
+            )
+            for name, partition in self._partitions.items()
+            if starts.get(name)
         ]
 
     def healthy(self, within: float = 30.0) -> bool:

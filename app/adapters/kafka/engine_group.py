@@ -15,7 +15,7 @@ from app.adapters.kafka.group_offsets import GroupOffsets
 from app.domain.model.fleet import Share
 from app.domain.model.ids import WorkerId
 from app.ports.event_log import LogUnavailable
-from app.ports.task_queue import Ownership
+from app.ports.task_queue import Deleted, Ownership
 
 _TO_ANSWER = 2.0
 
@@ -111,6 +111,16 @@ class EngineGroup:
                 return await self._engine.shares()
         except (KafkaError, TimeoutError) as error:
             raise LogUnavailable("how much waits cannot be read now") from error
+
+    async def deleted(self) -> Sequence[Deleted]:
+        """What is ours and does not begin at its first record; raises `LogUnavailable`."""
+        if self._engine is None:
+            return ()
+        try:
+            async with asyncio.timeout(_TO_ANSWER):
+                return await self._engine.deleted()
+        except (KafkaError, TimeoutError) as error:
+            raise LogUnavailable("where the topics begin cannot be read now") from error
 
     def healthy(self) -> bool:
         """Whether the group is joined and its topics are read."""

@@ -164,7 +164,7 @@ class KafkaEventFeed(EventFeed):
                 if isinstance(message, Undecodable):
                     failures.append(f"{name.topic}/{name.partition}@{record.offset}")
                 elif message is not None:
-                    read.append(Recorded(message, shard, record.offset))
+                    read.append(Recorded(message, shard, record.offset, record.timestamp))
         if failures:
             self.passed_over += len(failures)
             _log.warning("passed over %d unreadable records, first %s", len(failures), failures[0])

@@ -211,6 +211,11 @@ class PartitionOffsets:
         self._open.pop(offset, None)
 
     @property
+    def in_hand(self) -> frozenset[int]:
+        """The records that were read and are not done."""
+        return frozenset(self._open)
+
+    @property
     def running(self) -> int:
         """How many records run now."""
         return len(self._active)

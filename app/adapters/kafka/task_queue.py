@@ -15,9 +15,11 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.fleet import Share
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.ports.task_queue import (
+    Deleted,
     Delivery,
     Handle,
     Ownership,
+    Retained,
     Shares,
     TaskQueue,
     Undecodable,
@@ -48,7 +50,7 @@ class Subscription:
         return rf"^(?:{places}){but}(?:{agents})(?:\.(?:{runtimes}))?$"
 
 
-class KafkaTaskQueue(TaskQueue, Shares):
+class KafkaTaskQueue(TaskQueue, Shares, Retained):
     def __init__(
         self,
         connection: KafkaConnection,
@@ -106,6 +108,9 @@ class KafkaTaskQueue(TaskQueue, Shares):
 
     async def shares(self) -> Sequence[Share]:
         return await self._group.shares()
+
+    async def deleted(self) -> Sequence[Deleted]:
+        return await self._group.deleted()
 
     def healthy(self) -> bool:
         return self._group.healthy()

@@ -12,11 +12,13 @@ from app.domain.model.progress import Progress
 from app.domain.model.task import Task, describe, redriven, summary
 from app.ports.event_log import Offsets, Shard
 from app.ports.status_store import (
+    CommandPlace,
     OffsetsMoved,
     Page,
     Past,
     StatusStore,
     TaskFilter,
+    Unfinished,
     ViewStore,
     ViewUpdate,
     past_of,
@@ -36,6 +38,7 @@ class MemoryStatusStore(StatusStore, ViewStore):
         self._cancels: dict[TaskId, CancelTask] = {}
         self._events: defaultdict[TaskId, dict[_EventKey, Event]] = defaultdict(dict)
         self._offsets: dict[Shard, int] = {}
+        self._places: dict[TaskId, CommandPlace] = {}
         self.letters = MemoryLetterStore()
         """The dead letters among the views."""
 
@@ -46,6 +49,14 @@ class MemoryStatusStore(StatusStore, ViewStore):
 
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         return {each: past_of(self._progress[each]) for each in task_ids if each in self._progress}
+
+    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+        return [
+            Unfinished(task, place.offset, self._commands[task_id].not_before)
+            for task_id, place in self._places.items()
+            if (place.topic, place.partition) == shard and place.offset < below
+            if not (task := self._described(task_id)).state.terminal
+        ]
 
     async def command(self, task_id: TaskId) -> SubmitTask | None:
         return self._commands.get(task_id)
@@ -88,6 +99,8 @@ class MemoryStatusStore(StatusStore, ViewStore):
         for command in update.commands:
             self._commands.setdefault(command.id, command)
         self._progress.update(update.progress)
+        for task_id, place in update.places.items():
+            self._places[task_id] = max(place, self._places.get(task_id, place))
         for cancel in update.cancels:
             known = self._cancels.get(cancel.task_id)
             if known is None or known.at <= cancel.at:
@@ -102,6 +115,7 @@ class MemoryStatusStore(StatusStore, ViewStore):
 
     async def begin_anew(self) -> Sequence[SubmitTask | CancelTask]:
         self._offsets.clear()
+        self._places.clear()
         for task_id in self._commands.keys() | self._progress.keys():
             if not self._described(task_id).state.terminal:
                 self._begin_anew(task_id)
@@ -130,6 +144,7 @@ class MemoryStatusStore(StatusStore, ViewStore):
     async def clear(self) -> None:
         for kept in (self._commands, self._progress, self._cancels, self._events, self._offsets):
             kept.clear()
+        self._places.clear()
         self.letters.clear()
 
     def _described(self, task_id: TaskId) -> Task:

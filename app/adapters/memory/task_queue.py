@@ -17,7 +17,16 @@ from app.domain.model.errors import Unavailable
 from app.domain.model.fleet import Share
 from app.domain.model.readable import words
 from app.ports.event_log import Recorded, Shard
-from app.ports.task_queue import Again, Delivery, Handle, Shares, TaskQueue, WorkerSlept
+from app.ports.task_queue import (
+    Again,
+    Deleted,
+    Delivery,
+    Handle,
+    Retained,
+    Shares,
+    TaskQueue,
+    WorkerSlept,
+)
 
 _BACKOFF = 0.01
 _log = logging.getLogger(__name__)
@@ -53,7 +62,7 @@ class MemoryTasks:
                     yield record
 
 
-class MemoryTaskQueue(TaskQueue, Shares):
+class MemoryTaskQueue(TaskQueue, Shares, Retained):
     def __init__(self, tasks: MemoryTasks, slots: int = 16, *, urgent_slots: int = 0) -> None:
         self._tasks = tasks
         self._slots = Slots(slots, urgent=urgent_slots)
@@ -109,6 +118,9 @@ class MemoryTaskQueue(TaskQueue, Shares):
             )
             for topic, partitions in sorted(ours.items())
         ]
+
+    async def deleted(self) -> Sequence[Deleted]:
+        return ()  # memory keeps all
 
     def healthy(self) -> bool:
         return not self._stopping

@@ -48,6 +48,7 @@ def begin_anew(views: Connection) -> Sequence[SubmitTask | CancelTask]:
             reason=Reason.QUEUED.value,
             updated_at=tasks.c.created_at,
             progress=None,
+            topic=None,
         )
     )
     asked: list[SubmitTask] = []

@@ -33,6 +33,10 @@ class TaskRow(NamedTuple):
     command: str | None
     traceparent: str | None
     progress: str | None
+    written_at: int | None = None
+    topic: str | None = None
+    partition: int | None = None
+    position: int | None = None
 
 
 class EventRow(NamedTuple):

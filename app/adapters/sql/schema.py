@@ -33,9 +33,14 @@ tasks = Table(
     Column("command", Text),
     Column("traceparent", Text),
     Column("progress", Text),
+    Column("written_at", BigInteger),
+    Column("topic", PLAIN),
+    Column("partition", Integer),
+    Column("position", BigInteger),
     PrimaryKeyConstraint("id", name="crewline_tasks_pkey"),
 )
-"""A command half and a progress half, written by the topics they come from; see `view_store`."""
+"""A command half and a progress half, written by the topics they come from; see `view_store`.
+The last four columns are where the latest message that asks for the task stands in the log."""
 
 Index("crewline_tasks_newest", tasks.c.created_at, tasks.c.id)
 Index("crewline_tasks_by_state", tasks.c.state, tasks.c.created_at, tasks.c.id)

@@ -58,6 +58,10 @@ def statements_for(dialect: Dialect) -> Statements:
     )
 
 
+_PLACE = ("written_at", "topic", "partition", "position")
+"""Where the latest message stands, in the order of `CommandPlace`."""
+
+
 def _write_tasks(insert: postgresql.Insert | sqlite.Insert) -> Executable:
     """Each half fills only its own columns, so that the order of the two does not matter.
 
@@ -72,7 +76,16 @@ def _write_tasks(insert: postgresql.Insert | sqlite.Insert) -> Executable:
         name: case((new.progress.is_not(None), new[name]), else_=tasks.c[name])
         for name in ("state", "reason", "updated_at", "progress")
     }
-    return insert.on_conflict_do_update(index_elements=["id"], set_={**keep_first, **take_latest})
+    later = and_(
+        new.topic.is_not(None),
+        or_(
+            tasks.c.topic.is_(None),
+            tuple_(*(tasks.c[name] for name in _PLACE)) < tuple_(*(new[name] for name in _PLACE)),
+        ),
+    )
+    place = {name: case((later, new[name]), else_=tasks.c[name]) for name in _PLACE}
+    changes = {**keep_first, **take_latest, **place}
+    return insert.on_conflict_do_update(index_elements=["id"], set_=changes)
 
 
 def _write_cancels(insert: postgresql.Insert | sqlite.Insert) -> Executable:

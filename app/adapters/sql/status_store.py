@@ -33,8 +33,8 @@ from app.domain.model.ids import TaskId
 from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task, TaskSummary
-from app.ports.event_log import Offsets
-from app.ports.status_store import Page, Past, StatusStore, TaskFilter, past_of, portion
+from app.ports.event_log import Offsets, Shard
+from app.ports.status_store import Page, Past, StatusStore, TaskFilter, Unfinished, past_of, portion
 
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
@@ -56,6 +56,16 @@ _LISTED = select(
 
 _PROGRESS = select(tasks.c.id, tasks.c.progress).where(tasks.c.progress.is_not(None))
 
+_UNFINISHED = (
+    select(tasks.c.position, *_KNOWN)
+    .where(
+        tasks.c.state.in_([state.value for state in TaskState if not state.terminal]),
+        tasks.c.command.is_not(None),
+    )
+    .order_by(tasks.c.position)
+    .limit(100)
+)
+
 _COMMAND = select(tasks.c.command, tasks.c.traceparent).where(
     tasks.c.id == bindparam("task_id"), tasks.c.command.is_not(None)
 )
@@ -75,6 +85,18 @@ class SqlStatusStore(StatusStore):
         query = _PROGRESS.where(tasks.c.id.in_(task_ids))
         rows = await self._database.read(lambda views: views.execute(query).all())
         return {task_id: past_of(progress_of(told)) for task_id, told in rows}
+
+    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+        wanted = _UNFINISHED.where(
+            tasks.c.topic == shard.topic,
+            tasks.c.partition == shard.partition,
+            tasks.c.position < below,
+        )
+        rows = await self._database.read(lambda views: views.execute(wanted).all())
+        return [
+            Unfinished(task_of(*known), offset, command_of(*known[:2]).not_before)
+            for offset, *known in rows
+        ]
 
     async def command(self, task_id: TaskId) -> SubmitTask | None:
         row = await self._database.read(

@@ -78,7 +78,7 @@ def _stored_progress(views: Connection, wanted: Sequence[TaskId]) -> list[tuple[
 
 def _save(views: Connection, statements: Statements, update: ViewUpdate) -> None:
     commands = {command.id: command for command in reversed(update.commands)}
-    rows = _task_rows(commands, update.progress)
+    rows = _task_rows(commands, update)
     _move(views, statements, update.before, update.after)
     _run(views, statements.write_tasks, rows)
     _run(views, statements.add_labels, _new_labels(views, commands, rows))
@@ -120,13 +120,18 @@ def _locked(views: Connection, shards: Sequence[Shard]) -> dict[Shard, int]:
     }
 
 
-def _task_rows(
-    commands: Mapping[TaskId, SubmitTask], progress: Mapping[TaskId, Progress]
-) -> list[TaskRow]:
+def _task_rows(commands: Mapping[TaskId, SubmitTask], update: ViewUpdate) -> list[TaskRow]:
     """One row for each task, sorted by id, with what the batch tells of either half."""
     rows = {task_id: command_row(command) for task_id, command in commands.items()}
-    for task_id, known in progress.items():
+    for task_id, known in update.progress.items():
         rows[task_id] = progress_row(known, rows.get(task_id))
+    for task_id, place in update.places.items():
+        rows[task_id] = rows[task_id]._replace(
+            written_at=place.written_at,
+            topic=place.topic,
+            partition=place.partition,
+            position=place.offset,
+        )
     return [rows[task_id] for task_id in sorted(rows)]
 
 

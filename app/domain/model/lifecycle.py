@@ -46,6 +46,8 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "deadline-exceeded"
     BUDGET_EXCEEDED = "budget-exceeded"
     DEAD_LETTERED = "dead-lettered"
+    LOST_BY_RETENTION = "lost-by-retention"
+    """Its message was deleted, as its topic keeps none for longer, before a worker was done."""
 
 
 def may_move(current: TaskState, following: TaskState) -> bool:

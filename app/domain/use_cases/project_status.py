@@ -16,6 +16,7 @@ from app.domain.model.letters import Settlement
 from app.domain.model.progress import Progress, fold
 from app.ports.event_log import Batch, EventFeed, Offsets, StoredOffsets
 from app.ports.status_store import (
+    CommandPlace,
     Lying,
     OffsetsMoved,
     StoreUnavailable,
@@ -52,6 +53,7 @@ class ProjectStatus:
 
     async def _fold(self, batch: Batch) -> ViewUpdate:
         commands: dict[TaskId, SubmitTask] = {}
+        places: dict[TaskId, CommandPlace] = {}
         cancels: list[CancelTask] = []
         letters: list[Lying] = []
         settlements: list[Settlement] = []
@@ -61,6 +63,8 @@ class ProjectStatus:
             message = record.message
             if isinstance(message, SubmitTask):
                 commands.setdefault(message.id, message)
+                place = CommandPlace(record.written_at, *record.shard, record.offset)
+                places[message.id] = max(place, places.get(message.id, place))
             elif isinstance(message, Event):
                 events.append(message)
                 if isinstance(message, ResultEvent):
@@ -82,6 +86,7 @@ class ProjectStatus:
             after=batch.after,
             cancels=cancels,
             letters=letters,
+            places=places,
             settlements=settlements,
         )
 

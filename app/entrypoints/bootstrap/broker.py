@@ -16,7 +16,7 @@ from app.ports.delays import DelayQueue, Delays, Unwanted
 from app.ports.event_log import Endings, EventFeed, EventLog, LogEnds, ResultTail
 from app.ports.fleet import FleetFeed, Heartbeats
 from app.ports.redelivery import Redelivery
-from app.ports.task_queue import Ownership, Shares, TaskQueue
+from app.ports.task_queue import Ownership, Retained, Shares, TaskQueue
 
 
 class Log(EventLog, Protocol):
@@ -45,8 +45,8 @@ class Log(EventLog, Protocol):
         """Return if the broker answers, else raise `LogUnavailable`."""
 
 
-class Queue(TaskQueue, Shares, Protocol):
-    """A queue that also tells how much of it is ours."""
+class Queue(TaskQueue, Shares, Retained, Protocol):
+    """A queue that also tells how much of it is ours, and what is left of that."""
 
 
 class Tail(ResultTail, Protocol):

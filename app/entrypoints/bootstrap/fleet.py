@@ -15,6 +15,7 @@ from app.domain.use_cases.tasks_in_hand import TasksInHand
 from app.entrypoints.bootstrap.broker import Broker, Log
 from app.entrypoints.bootstrap.telemetry import VERSION
 from app.entrypoints.settings import WorkerSettings
+from app.ports.task_queue import Retained
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ def present_queue(
     log: Log,
     worker: Worker,
     culprit: Callable[[float], TaskId | None],
-) -> PresentQueue:
-    """The worker's queue; while it runs, the worker is present.
+) -> tuple[PresentQueue, Retained]:
+    """The worker's queue, while which runs the worker is present, and what is left of it.
 
     `culprit` knows who keeps this process from working.
     """
@@ -68,4 +69,4 @@ def present_queue(
         monotonic=monotonic,
     )
     queue = broker.queue(settings, worker.id, worker.others, presence)
-    return PresentQueue(queue, queue, presence, follow, monotonic)
+    return PresentQueue(queue, queue, presence, follow, monotonic), queue

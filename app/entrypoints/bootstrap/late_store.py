@@ -4,7 +4,7 @@ What speaks SQL takes as long to load as Kafka takes to let a worker join: both 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from app.domain.model.ids import TaskId
 from app.domain.model.task import Task
 from app.entrypoints.settings import Settings
-from app.ports.event_log import Offsets
-from app.ports.status_store import Past, PastTasks
+from app.ports.event_log import Offsets, Shard
+from app.ports.status_store import Past, PastTasks, Unfinished
 
 if TYPE_CHECKING:
     from app.entrypoints.bootstrap.stores import Store
@@ -31,6 +31,9 @@ class LateViews(PastTasks):
 
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         return await (await self._opened()).past(task_ids)
+
+    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+        return await (await self._opened()).unfinished(shard, below)
 
     async def offsets(self) -> Offsets:
         return await (await self._opened()).offsets()

@@ -20,6 +20,7 @@ from app.domain.use_cases.admit_task import Admission
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.cancellations import Cancellations
+from app.domain.use_cases.end_lost_tasks import EndLostTasks
 from app.domain.use_cases.heed_cancels import HeedfulQueue
 from app.domain.use_cases.presence import Presence
 from app.domain.use_cases.project_status import ProjectStatus
@@ -161,6 +162,7 @@ class WorkerParts:
     queue: TaskQueue
     handle: RunTaskHandler
     presence: Presence
+    lost: EndLostTasks
     delays: DelayQueue
     release: ReleaseDelayed
     ping: Callable[[], Awaitable[None]]
@@ -196,7 +198,7 @@ async def worker(
         delays = plain_log.delay_queue(identity.id, cancellations.unwanted)
         cancellations.tell = delays.hurry
         watch = stack.enter_context(watching_loop(meter.note_blocked if meter else _nobody_counts))
-        present = present_queue(
+        present, retained = present_queue(
             settings.worker,
             broker,
             plain_log,
@@ -226,6 +228,15 @@ async def worker(
             ),
             delays=delays,
             presence=present.presence,
+            lost=EndLostTasks(
+                retained,
+                store,
+                broker.endings(),
+                log,
+                present.presence,
+                cancellations,
+                SystemClock(),
+            ),
             # by the plain log: what is released keeps the trace it was sent with
             release=ReleaseDelayed(plain_log, letters, SystemClock()),
             ping=plain_log.ping,

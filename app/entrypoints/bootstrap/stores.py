@@ -1,6 +1,6 @@
 """Where the views are: SQLite or PostgreSQL."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,17 @@ from app.domain.model.ids import TaskId
 from app.domain.model.task import Task
 from app.entrypoints.bootstrap.extras import check_store_driver
 from app.entrypoints.settings import Settings, SettingsError
-from app.ports.event_log import Offsets
+from app.ports.event_log import Offsets, Shard
 from app.ports.letter_store import LetterStore
 from app.ports.private_files import make_private_folder
-from app.ports.status_store import Past, PastTasks, StatusStore, StoreUnavailable, ViewStore
+from app.ports.status_store import (
+    Past,
+    PastTasks,
+    StatusStore,
+    StoreUnavailable,
+    Unfinished,
+    ViewStore,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,9 @@ class Store(PastTasks):
 
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         return await self.status.past(task_ids)
+
+    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+        return await self.status.unfinished(shard, below)
 
     async def offsets(self) -> Offsets:
         return await self.views.offsets()
