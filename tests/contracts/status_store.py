@@ -1,7 +1,10 @@
 """What every StatusStore must answer; each adapter's test class subclasses this."""
 
+import asyncio
+
 import pytest
 
+from app.domain.model.commands import MOST_LABELS
 from app.domain.model.errors import InvalidInput
 from app.domain.model.events import Event, InputRequest, TaskError
 from app.domain.model.ids import ContextId, TaskId
@@ -183,6 +186,28 @@ class StatusStoreContract:
         for name, wanted in wishes.items():
             expected = [task_id(name.strip())] if name else []
             assert ids(await views.store.list(wanted, 10, None)) == expected, wanted
+
+    async def test_a_list_is_narrowed_by_as_many_labels_as_a_task_may_have(
+        self, views: Views
+    ) -> None:
+        every = {f"key-{number}": f"value {number}" for number in range(MOST_LABELS)}
+        last = f"key-{MOST_LABELS - 1}"
+        await views.writer.save(
+            update(
+                submitted("all", labels=every),
+                submitted("most", labels={k: v for k, v in every.items() if k != last}, after=1),
+                submitted("other", labels={**every, last: "another"}, after=2),
+                *(submitted(f"t-{n}", labels=every, after=3 + n) for n in range(50)),
+            )
+        )
+        # each state has a query of its own: this is the most that can be asked for
+        async with asyncio.timeout(10):
+            wanted = TaskFilter(states=[*TaskState], labels=every)
+            page = await views.store.list(wanted, 50, None)
+            assert ids(page) == [task_id(f"t-{n}") for n in reversed(range(50))]
+            assert ids(await views.store.list(wanted, 50, page.next_cursor)) == [task_id("all")]
+        other = TaskFilter(labels={last: "another", "key-0": "value 0"})
+        assert ids(await views.store.list(other, 10, None)) == [task_id("other")]
 
     async def test_a_list_holds_any_of_several_states(self, views: Views) -> None:
         names = "abcdefghi"

@@ -363,3 +363,17 @@ async def test_a_body_of_too_many_values_is_too_large(
     assert (await client.post("/v1/tasks", content=few, headers=JSON)).status_code == 202
     answer = await client.post("/v1/tasks", content=many, headers=JSON)
     assert "more than 100000 values" in problem(answer, 413, "payload-too-large")
+
+
+@pytest.mark.parametrize("label", ["team:blue", "k{}:v", "k:{}", "nothing"])
+async def test_a_parameter_is_not_repeated_without_end(
+    client: httpx.AsyncClient, label: str
+) -> None:
+    for number in (33, 200, 2_000):
+        asked = [("label", label.format(each)) for each in range(number)]
+        answer = await client.get("/v1/tasks", params=asked)
+        problem(answer, 422, "invalid")
+        said = f"is given {number} times; 32 are the most"
+        assert answer.json()["errors"] == [{"parameter": "label", "detail": said}]
+    most = [("label", f"k{each}:v") for each in range(32)]
+    assert (await client.get("/v1/tasks", params=most)).status_code == 200

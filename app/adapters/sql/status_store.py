@@ -6,10 +6,13 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
+    and_,
     bindparam,
     case,
     func,
+    literal,
     select,
     tuple_,
     union_all,
@@ -162,21 +165,27 @@ def _newest_first(wanted: TaskFilter, behind: Place | None, limit: int) -> Selec
 
 
 def _of_state(state: TaskState | None, wanted: TaskFilter, behind: Place | None) -> Select[Any]:
-    """The query follows the index of the first label, where one is asked for, else the tasks'."""
-    place = (tasks.c.created_at, tasks.c.id)
-    joined = []
-    for number, (key, value) in enumerate(wanted.labels.items()):
-        label = labels.alias(f"label_{number}")
-        joined.append((label, key, value))
-        if number == 0:
-            place = (label.c.created_at, label.c.task_id)
+    """The query follows the index of the first label, where one is asked for, else the tasks'.
+
+    The others are looked up for each task: joined, they would cost a planner seconds.
+    """
+    first, *others = [*wanted.labels.items()] or [None]
+    place = (labels.c.created_at, labels.c.task_id) if first else (tasks.c.created_at, tasks.c.id)
     query = select(place[0].label("created_at"), place[1].label("id"))
     query = query.select_from(tasks).where(*_conditions(wanted))
     if state is not None:
         query = query.where(tasks.c.state == state.value)
-    for label, key, value in joined:
-        query = query.join(label, label.c.task_id == tasks.c.id)
-        query = query.where(label.c.key == plain(key), label.c.value == plain(value))
+    if first:
+        query = query.join(labels, labels.c.task_id == tasks.c.id)
+        query = query.where(_is(labels, first))
+    for other in filter(None, others):
+        label = labels.alias()
+        found = select(literal(1)).where(
+            _is(label, other),
+            label.c.created_at == labels.c.created_at,
+            label.c.task_id == labels.c.task_id,
+        )
+        query = query.where(found.correlate(labels).scalar_subquery() == 1)
     if wanted.above is not None:
         query = query.where(place[0] > wanted.above)
     if wanted.below is not None:
@@ -184,6 +193,11 @@ def _of_state(state: TaskState | None, wanted: TaskFilter, behind: Place | None)
     if behind is not None:
         query = query.where(tuple_(*place) < tuple_(*behind))
     return query.order_by(*(column.desc() for column in place))
+
+
+def _is(label: FromClause, pair: tuple[str, str]) -> ColumnElement[bool]:
+    key, value = pair
+    return and_(label.c.key == plain(key), label.c.value == plain(value))
 
 
 def _conditions(wanted: TaskFilter) -> Iterator[ColumnElement[bool]]:
