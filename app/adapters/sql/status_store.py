@@ -169,16 +169,16 @@ def _of_state(state: TaskState | None, wanted: TaskFilter, behind: Place | None)
 
     The others are looked up for each task: joined, they would cost a planner seconds.
     """
-    first, *others = [*wanted.labels.items()] or [None]
-    place = (labels.c.created_at, labels.c.task_id) if first else (tasks.c.created_at, tasks.c.id)
+    pairs = [*wanted.labels.items()]
+    place = (labels.c.created_at, labels.c.task_id) if pairs else (tasks.c.created_at, tasks.c.id)
     query = select(place[0].label("created_at"), place[1].label("id"))
     query = query.select_from(tasks).where(*_conditions(wanted))
     if state is not None:
         query = query.where(tasks.c.state == state.value)
-    if first:
+    if pairs:
         query = query.join(labels, labels.c.task_id == tasks.c.id)
-        query = query.where(_is(labels, first))
-    for other in filter(None, others):
+        query = query.where(_is(labels, pairs[0]))
+    for other in pairs[1:]:
         label = labels.alias()
         found = select(literal(1)).where(
             _is(label, other),

@@ -218,7 +218,12 @@ EVENTS: Described = {
     },
     "openapi_extra": {
         "parameters": [
-            _header("Last-Event-ID", "Id of the last event already known.", "1.4", POSITION)
+            _header(
+                "Last-Event-ID",
+                "Id of the last event already known; empty is none.",
+                "1.4",
+                rf"^$|{POSITION}",
+            )
         ]
     },
 }

@@ -26,7 +26,7 @@ Position = tuple[int, int]
 
 START: Position = (0, 0)
 
-POSITION = r"^([0-9]{1,9})\.([0-9]{1,9})$"
+POSITION = r"^[0-9]{1,9}\.[0-9]{1,9}$"
 """How the id of an event looks."""
 _OPENING = b"retry: 1000\n\n"
 _HEARTBEAT = b": still here\n\n"
@@ -51,8 +51,10 @@ _READERS = 4
 
 def position(text: str) -> Position | None:
     """The position an event id names, or None for what is no event id."""
-    match = re.fullmatch(POSITION, text)
-    return (int(match[1]), int(match[2])) if match else None
+    if not re.fullmatch(POSITION, text):
+        return None
+    attempt, sequence = text.split(".")
+    return int(attempt), int(sequence)
 
 
 class GapFree:

@@ -9,6 +9,7 @@ from app.domain.model.ids import AgentNameField
 from app.domain.model.letters import LetterState, Person
 from app.domain.model.messages import WrittenTime
 from app.domain.model.numbers import A_NUMBER
+from app.domain.model.paging import CURSOR
 from app.ports.letter_store import LetterFilter
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -26,7 +27,9 @@ class LetterQuery(BaseModel):
     since: WrittenTime | None = Field(None, description="Set aside at this time or later.")
     until: WrittenTime | None = Field(None, description="Set aside before this time.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(
+        None, pattern=CURSOR, description="`next_cursor` of the page before."
+    )
 
     def wanted(self) -> LetterFilter:
         return LetterFilter(self.agent, self.reason, self.state, self.since, self.until)
@@ -87,6 +90,8 @@ class RedriveManyRequest(BaseModel):
     rate_per_second: Annotated[float, Field(gt=0, le=1_000), A_NUMBER] = 10
     limit: Annotated[int, Field(ge=1, le=10_000), A_NUMBER] = 1_000
     cursor: str | None = Field(
-        None, description="`next_cursor` of the answer before, to go on behind what was tried."
+        None,
+        pattern=CURSOR,
+        description="`next_cursor` of the answer before, to go on behind what was tried.",
     )
     by: Person = _BY

@@ -71,9 +71,17 @@ def _of_http(app: FastAPI, scope: Scope, refusal: HTTPException) -> Problem:
 
 
 def _methods(app: FastAPI, scope: Scope) -> list[str]:
-    """What can be done at a path, whichever of its routes does it."""
+    """What can be done at a path, whichever of its routes does it.
+
+    A path that has routes of its own is no id, even where another route would take it for one.
+    """
+    routes = [
+        route
+        for route in app.routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+    ]
+    own = [route for route in routes if route.path == scope["path"]]
     found: set[str] = set()
-    for route in app.routes:
-        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
-            found |= route.methods or set()
+    for route in own or routes:
+        found |= route.methods or set()
     return sorted(found | ({"HEAD"} if "GET" in found else set()))

@@ -26,6 +26,7 @@ IN_WORDS = {
     "labels": "must be at most 32 pairs of a name (1 to 63 letters, digits and . _ / -, beginning "
     "with a letter or digit) and a text (256 characters at most)",
     "after": "must be `<attempt>.<sequence>`, as in the id of an event: 1.4",
+    "cursor": "not one that a page has given",
     "label": "must be `key:value`",
     "model": "must be `provider:name`, such as openai:gpt-4.1-mini",
 }

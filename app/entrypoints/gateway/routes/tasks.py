@@ -14,6 +14,7 @@ from app.domain.model.errors import InvalidInput, UnknownTask
 from app.domain.model.ids import AgentNameField, ContextIdField, TaskId, as_task_id
 from app.domain.model.lifecycle import TaskState
 from app.domain.model.messages import WrittenTime
+from app.domain.model.paging import CURSOR
 from app.entrypoints.gateway import described
 from app.entrypoints.gateway.conditional import conditional
 from app.entrypoints.gateway.crowds import Crowd
@@ -55,7 +56,9 @@ class TaskQuery(BaseModel):
     created_after: WrittenTime | None = Field(None, description="Handed in later than this.")
     created_before: WrittenTime | None = Field(None, description="Handed in earlier than this.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: str | None = Field(None, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(
+        None, pattern=CURSOR, description="`next_cursor` of the page before."
+    )
 
     def wanted(self) -> TaskFilter:
         """Raise a 422 `Problem` for a label that is to have two values, which no task can meet."""
