@@ -370,10 +370,10 @@ async def test_a_parameter_is_not_repeated_without_end(
     client: httpx.AsyncClient, label: str
 ) -> None:
     for number in (33, 200, 2_000):
-        asked = [("label", label.format(each)) for each in range(number)]
-        answer = await client.get("/v1/tasks", params=asked)
+        asked = "&".join(f"label={label.format(each)}" for each in range(number))
+        answer = await client.get(f"/v1/tasks?{asked}")
         problem(answer, 422, "invalid")
         said = f"is given {number} times; 32 are the most"
         assert answer.json()["errors"] == [{"parameter": "label", "detail": said}]
-    most = [("label", f"k{each}:v") for each in range(32)]
-    assert (await client.get("/v1/tasks", params=most)).status_code == 200
+    most = "&".join(f"label=k{each}:v" for each in range(32))
+    assert (await client.get(f"/v1/tasks?{most}")).status_code == 200
