@@ -33,6 +33,10 @@ from app.ports.task_queue import Undecodable
 _POLL_SECONDS = 0.2
 _AFTER_AN_ERROR = 1.0
 _COMMIT_EVERY = 5.0
+_FIRST_AT_ONCE = 100
+"""Records after a pause; then twice as many each time."""
+_BYTES_AT_ONCE = 8_000_000
+"""As objects they take many times that."""
 _SPACING = 0.05
 """Seconds between two batches at least: what comes meanwhile shares one transaction."""
 _LOOK_PAST_EVERY = 1.0
@@ -56,7 +60,7 @@ class KafkaEventFeed(EventFeed):
         self._topics = topics
         self._group = group
         self._member = member
-        self._at_once = at_once
+        self._portion = _Portion(at_once)
         self._codec = Codec(topics)
         self._stored: dict[TopicPartition, int] = {}
         """What the reader has stored of each partition we read."""
@@ -117,11 +121,12 @@ class KafkaEventFeed(EventFeed):
 
     async def _next(self, consumer: AIOKafkaConsumer, turns: Turns) -> Batch | None:
         assigned = consumer.assignment()
-        records = await turns.take(assigned, AtMost(self._at_once), _POLL_SECONDS)
+        records = await turns.take(assigned, AtMost(self._portion.records), _POLL_SECONDS)
         if not self._rewound and consumer.assignment() != self._stored.keys():
             self._rewound = True
         if self._rewound:
             return None  # what was read from before we were at the stored offsets
+        self._portion.read(records)
         after = await self._positions(consumer, idle=not records)
         after |= {
             name: max(after.get(name, 0), batch[-1].offset + 1) for name, batch in records.items()
@@ -209,6 +214,27 @@ class KafkaEventFeed(EventFeed):
         self._rewound = True
         for name in partitions:
             self._stored.pop(name, None)
+
+
+class _Portion:
+    """How many records to ask for at once, as what they take can only be guessed."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._last = 0
+        self._size = 1.0
+        """Bytes of a record, as the latest large ones tell."""
+
+    @property
+    def records(self) -> int:
+        grown = max(_FIRST_AT_ONCE, 2 * self._last)
+        return max(1, min(self._most, grown, int(_BYTES_AT_ONCE / self._size)))
+
+    def read(self, records: Records) -> None:
+        sizes = [len(each.value or b"") for batch in records.values() for each in batch]
+        self._last = len(sizes)
+        average = sum(sizes) / len(sizes) if sizes else 0
+        self._size = max(average, self._size / 2, 1.0)
 
 
 class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

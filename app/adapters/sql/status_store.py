@@ -1,5 +1,6 @@
 """The views as readers ask them: one query for each answer."""
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,8 @@ from app.ports.status_store import Page, Past, StatusStore, TaskFilter, Unfinish
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
 _FIND = select(*_KNOWN).where(tasks.c.id == bindparam("task_id"))
+_LISTS = 2
+"""How many lists may read their tasks at one time."""
 _INLINE = 16_384
 """Characters of both halves of a task up to which a list reads it together with others."""
 _SIZES = 1_100
@@ -77,6 +80,7 @@ _COMMAND = select(tasks.c.command, tasks.c.traceparent).where(
 class SqlStatusStore(StatusStore):
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._listing = asyncio.Semaphore(_LISTS)
 
     async def find(self, task_id: TaskId) -> Task | None:
         row = await self._database.read(
@@ -110,7 +114,8 @@ class SqlStatusStore(StatusStore):
     async def list(self, wanted: TaskFilter, limit: int, cursor: str | None) -> Page:
         keys = _newest_first(wanted, read_cursor(cursor) if cursor is not None else None, limit + 1)
         found = await self._database.read(lambda views: views.scalars(keys).all())
-        items = await self._database.read(lambda views: list(_summaries(views, found[:limit])))
+        async with self._listing:  # large ones take their time and memory
+            items = await self._database.read(lambda views: list(_summaries(views, found[:limit])))
         more = len(found) > limit and items
         return Page(items, cursor_at(place_of(items[-1])) if more else None)
 

@@ -32,7 +32,12 @@ class Cancellations:
         """Somebody wants this task stopped; whoever waits for that is told."""
         known = self._asked.get(cancel.task_id)
         if known is None or known.at < cancel.at:
-            self._asked[cancel.task_id] = cancel
+            self._asked[cancel.task_id] = CancelTask(  # without what else somebody wrote into it
+                task_id=cancel.task_id,
+                at=cancel.at,
+                reason=cancel.reason,
+                traceparent=cancel.traceparent,
+            )
         if len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
         awaited = self._awaited.get(cancel.task_id)
