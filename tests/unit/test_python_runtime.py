@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import functools
 import json
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -102,6 +103,7 @@ NO_JSON: dict[str, object] = {
     "tuple": {"a/b": (1, 2)},
     "set": {1},
     "bytes": [b"x"],
+    "nan": {"prices": [1.5, math.nan]},
 }
 
 
@@ -296,10 +298,11 @@ async def test_what_is_not_json_is_an_agent_error() -> None:
     ("what", "where"),
     [
         ("date", "a dict that is not JSON: at /orders/1/made at is a date"),
-        ("key", "a dict that is not JSON: at /by year is a key that is an int, not a text"),
+        ("key", "a dict that is not JSON: at /by year has a key that is an int, not a text"),
         ("tuple", "a dict that is not JSON: at /a~1b is a tuple"),
         ("set", "a set that is not JSON: it is a set"),
         ("bytes", "a list that is not JSON: at /0 is a bytes"),
+        ("nan", "a dict that is not JSON: at /prices/1 is nan, which is no number in JSON"),
     ],
 )
 async def test_what_is_not_json_is_named_with_its_place(what: str, where: str) -> None:

@@ -1,6 +1,7 @@
 """What every reader of a message can take: Python's texts and JSON can be more than that."""
 
 import asyncio
+import math
 from collections.abc import Awaitable
 from typing import Any
 
@@ -9,6 +10,8 @@ from pydantic_core import from_json
 from app.domain.model.errors import RunFailed
 from app.domain.model.events import Result
 
+_LONGEST_INTEGER = 14_000
+"""Bits; readers of JSON take some 4,300 digits."""
 DEEPEST = 60
 """Levels of arrays and objects in a result; with what is around it a message has up to 64."""
 
@@ -43,15 +46,27 @@ def not_json(value: object) -> str | None:
         if isinstance(each, dict):
             for key in each:
                 if not isinstance(key, str):
-                    return f"{at}is a key that is {kind_of(key)}, not a text"
+                    return f"{at}has a key that is {kind_of(key)}, not a text"
             inside = [(f"{pointer}/{_token(key)}", each[key], depth + 1) for key in each]
             waiting += reversed(inside)
         elif isinstance(each, list):
             inside = [(f"{pointer}/{place}", item, depth + 1) for place, item in enumerate(each)]
             waiting += reversed(inside)
-        elif not (each is None or isinstance(each, str | int | float)):
-            return f"{at}is {kind_of(each)}"
+        elif why := _why_not_json(each):
+            return f"{at}{why}"
     return None
+
+
+def _why_not_json(value: object) -> str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, which is no number in JSON"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER:
+        return f"is an integer of {value.bit_length():,} bits"
+    if isinstance(value, str) and as_text(value) != value:
+        return "holds half a character"
+    if value is None or isinstance(value, str | int | float):
+        return None
+    return f"is {kind_of(value)}"
 
 
 def _token(key: str) -> str:
