@@ -1,8 +1,9 @@
 """Crews as people write them who have never heard of us: what a `factory` may name."""
 
 import logging
+import os
 
-from crewai import Agent, Crew, Process, Task
+from crewai import LLM, Agent, Crew, Process, Task
 from crewai.llms.base_llm import BaseLLM
 from crewai.tasks.task_output import TaskOutput
 from crewai.tools import tool
@@ -38,6 +39,17 @@ def with_our_model(llm: BaseLLM) -> Crew:
     """Wants the worker's model, to use it where it likes."""
     task = Task(description="Write.", expected_output="A page.", agent=_writer(llm=llm))
     return _crew(task)
+
+
+def with_a_model_of_its_own() -> Crew:
+    """Three tasks on a model that the crew opens by itself."""
+    llm = LLM(model="openai/gpt-4o", base_url=os.environ["OWN_MODEL_URL"], api_key="sk-its-own")
+    writer = Agent(role="Writer", goal="Write.", backstory="Brief.", llm=llm)
+    steps = [
+        Task(description=f"Write part {number}.", expected_output="A page.", agent=writer)
+        for number in range(1, 4)
+    ]
+    return Crew(agents=[writer], tasks=steps, process=Process.sequential)
 
 
 def with_data() -> Crew:

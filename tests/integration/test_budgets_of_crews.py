@@ -187,6 +187,35 @@ async def test_an_answer_that_was_cut_fails_its_task_and_is_charged(
     assert (booked.tokens, booked.nano_usd) == (1_500, 6_000_000)
 
 
+async def test_the_models_that_a_crew_brings_along_count_too(
+    chat_models: LangChainChatModels, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_MODEL_URL", model_server.openai_url)
+    model_server.script(Text("Word.", input_tokens=1_000, output_tokens=100))
+    factory = "tests.integration.crews_of_their_own:with_a_model_of_its_own"
+    worker = Worker(chat_models, agent("crewai", factory=factory))
+    whole = await worker.run(command())
+    assert isinstance(whole, TaskCompleted)
+    assert (whole.usage.model_calls, whole.usage.input_tokens) == (3, 3_000)
+    assert model_server.seen[0].headers["authorization"] == "Bearer sk-its-own"
+    ended = worker.failed(await worker.run(command("t-2", model_calls=2)))
+    assert (ended.reason, ended.error.retryable) == (Reason.BUDGET_EXCEEDED, False)
+    [booked] = await worker.ledger.spent([f"task:{ended.task_id}:0"])
+    assert (booked.model_calls, booked.tokens) == (2, 2_200)
+
+
+async def test_half_an_answer_of_a_crew_s_own_model_is_no_whole_one_either(
+    chat_models: LangChainChatModels, model_server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_MODEL_URL", model_server.openai_url)
+    model_server.script(Text("Half a", ends="length"))
+    factory = "tests.integration.crews_of_their_own:with_a_model_of_its_own"
+    ended = Worker(chat_models, agent("crewai", factory=factory))
+    failed = ended.failed(await ended.run(command()))
+    assert (failed.error.code, failed.error.retryable) == ("model-answer-cut", False)
+    assert "Half a" in failed.error.message
+
+
 async def test_a_refusal_fails_its_task_with_its_words(
     worker: Worker, model_server: ModelServer
 ) -> None:

@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from app.adapters.local.catalog import FileCatalog, compile_schema
 from app.adapters.local.yaml_text import read_yaml
 from app.adapters.memory.catalog import MemoryCatalog
-from app.domain.model.agents import Agent, Check
+from app.domain.model.agents import Agent, AskerRules, Check
+from app.domain.model.budgets import StrictBudget
 from app.domain.model.commands import TaskRequest
 from app.domain.model.errors import InvalidAgent, InvalidInput
 from app.domain.model.ids import AgentName
@@ -206,3 +207,21 @@ def test_every_shipped_instruction_renders_over_every_form_of_input(value: JsonV
     for agent in FileCatalog().load():
         template = environment.from_string(agent.spec.instructions)
         assert "a shop" in template.render(input=value, parameters={"audience": "board"})
+
+
+def test_agents_without_a_budget_have_the_usual_one_where_somebody_keeps_it(
+    tmp_path: Path,
+) -> None:
+    for name, more in (
+        ("own", "budget: {task: {tokens: 5}}\nruntimes: {rules: {}}"),
+        ("unmetered", "runtimes: {python: {callable: 'x:y'}}"),
+        ("metered", "runtimes: {python: {callable: 'x:y', meters: true}}"),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\ndescription: x\n{more}\n")
+    usual = StrictBudget(tokens=1_000)
+    catalog = FileCatalog([tmp_path], rules=AskerRules(task_budget=usual)).load()
+    budgets = {agent.name: agent.spec.budget.task for agent in catalog}
+    assert budgets.pop(AgentName("own")) == StrictBudget(tokens=5)
+    assert budgets.pop(AgentName("unmetered")) is None
+    assert len(budgets) >= 4, "those that come with Crewline are among them"
+    assert set(budgets.values()) == {usual}

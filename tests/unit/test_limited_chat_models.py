@@ -8,6 +8,7 @@ from app.adapters.limits.chat_models import LimitedChatModels, ProviderLimits
 from app.adapters.memory.clock import MemoryClock
 from app.adapters.memory.rate_limiter import MemoryRateLimiter
 from app.ports.chat_model import (
+    AnswerCut,
     ChatAnswer,
     ChatMessage,
     ChatRequest,
@@ -119,6 +120,27 @@ async def test_without_the_limiter_models_are_asked_and_it_is_said_once(
     assert [record.getMessage() for record in caplog.records] == [
         "models are asked as fast as may be"
     ]
+
+
+@pytest.mark.parametrize("count", [0, -(10**6), 10**12], ids=str)
+async def test_tokens_that_nobody_counted_correct_no_rate(count: int) -> None:
+    behind = Behind(ProviderLimits(tokens_per_minute={"*": 600}, longest_wait=1, answer_tokens=600))
+    behind.models.script = [ChatAnswer("x", input_tokens=count, output_tokens=count)]
+    await behind.ask()
+    with pytest.raises(ModelRateLimited) as refused:
+        await behind.ask()
+    assert refused.value.retry_after == pytest.approx(60, abs=5)
+
+
+async def test_a_spoilt_answer_corrects_the_rate_by_what_it_took() -> None:
+    behind = Behind(ProviderLimits(tokens_per_minute={"*": 600}, longest_wait=1, answer_tokens=1))
+    cut = AnswerCut("cut", ChatAnswer("x", input_tokens=600, output_tokens=600))
+    behind.models.script = [cut]
+    with pytest.raises(AnswerCut):
+        await behind.ask()
+    with pytest.raises(ModelRateLimited) as refused:
+        await behind.ask()
+    assert refused.value.retry_after == pytest.approx(119, abs=5)
 
 
 async def test_a_provider_that_fails_again_and_again_is_left_alone() -> None:

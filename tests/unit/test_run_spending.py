@@ -132,7 +132,7 @@ async def test_an_own_call_may_name_its_provider_in_its_name() -> None:
         ({"input_tokens": "many", "output_tokens": 3}, 1_000, None),
         ({"input_tokens": 10**20, "output_tokens": 3}, 1_000, None),
         ({"input_tokens": 40, "output_tokens": 3}, 43, 46 / 1e6),
-        ({"error": "429", "input_tokens": 0, "output_tokens": 0}, 0, 0),
+        ({"error": "429", "input_tokens": 0, "output_tokens": 0}, 0, None),
         ({"error": "429"}, 0, None),
     ],
 )

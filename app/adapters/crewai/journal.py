@@ -9,6 +9,8 @@ from crewai.events.base_events import BaseEvent
 
 from app.adapters.crewai.notes import Began, Ended, Note, Said, note_of
 from app.ports.agent_runtime import ActivityId, RunContext
+from app.ports.chat_model import ChatAnswer
+from app.ports.finish_reasons import spoilt
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +21,8 @@ class _Open:
 
     activity: ActivityId
     parent: str | None
+    own_model: str | None = None
+    """The model that is asked, where the crew brought it along."""
 
 
 @dataclass
@@ -59,7 +63,10 @@ class Journal:
         await self._notes.join()
 
     async def tell(self) -> None:
-        """Read to the context until `finish`; an error of the context's ends it early."""
+        """Read to the context until `finish`.
+
+        An error of the context's ends it early, and an answer that is not whole.
+        """
         while (note := await self._notes.get()) is not None:
             await self._tell(note)
             self._notes.task_done()
@@ -88,7 +95,8 @@ class Journal:
         within = self._open[parent].activity if parent else None
         own = {"lent": False} if note.own else {}
         activity = await self.context.begin(note.kind, note.name, within, note.provider, **own)
-        self._open[note.key] = _Open(activity, parent)
+        own_model = f"{note.provider}:{note.name}" if note.own else None
+        self._open[note.key] = _Open(activity, parent, own_model)
         if note.kind == "step":
             await self.context.report(note.name, self._progress())
             self._steps_begun += 1
@@ -113,6 +121,10 @@ class Journal:
             finish_reason=note.finish_reason,
             **({} if note.counted else {"counted": False}),
         )
+        if ended.own_model and not note.error:  # the models that we lend look themselves
+            answer = ChatAnswer(note.said, finish_reason=note.finish_reason)
+            if failure := spoilt(answer, ended.own_model):
+                raise failure
 
     def _parent_of(self, key: str) -> str | None:
         """The nearest activity around it that is still going on."""

@@ -1,6 +1,6 @@
 """CrewAI's events, as the few facts of them that a run tells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crewai.events.base_events import BaseEvent
@@ -55,6 +55,8 @@ class Ended:
     cached_tokens: int = 0
     finish_reason: str | None = None
     counted: bool = True
+    said: str = ""
+    """The answer of a model that the crew brought along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +83,15 @@ def note_of(source: object, event: BaseEvent) -> Note | None:  # noqa: C901, PLR
             return Began(event.event_id, "tool", event.tool_name)
         case LLMCallStartedEvent():
             provider = getattr(source, "provider", None)
-            own = not hasattr(source, "usage_of_failed")  # a field of the models we lend
-            return Began(event.call_id, "model", event.model or "unknown", provider, own)
+            name = event.model or "unknown"
+            return Began(event.call_id, "model", name, provider, _is_own(source))
         case LLMStreamChunkEvent():
             words = event.chunk if event.call_type != LLMCallType.TOOL_CALL else ""
             return Said(event.call_id, words) if words else None
         case LLMCallCompletedEvent():
-            return _model_ended(event.call_id, None, event.usage, event.finish_reason)
+            ended = _model_ended(event.call_id, None, event.usage, event.finish_reason)
+            said = event.response if _is_own(source) and isinstance(event.response, str) else ""
+            return replace(ended, said=said)
         case LLMCallFailedEvent():
             usage = getattr(source, "usage_of_failed", {}).pop(event.call_id, None)
             return _model_ended(event.call_id, event.error, usage, None)
@@ -105,6 +109,11 @@ def note_of(source: object, event: BaseEvent) -> Note | None:  # noqa: C901, PLR
             return _ended(event, str(event.error) or "failed")
         case _:
             return None
+
+
+def _is_own(source: object) -> bool:
+    """Whether the crew brought this model along."""
+    return not hasattr(source, "usage_of_failed")  # a field of those that we lend
 
 
 def _ended(event: BaseEvent, error: str | None) -> Ended | None:

@@ -12,7 +12,6 @@ from langchain_core.messages import (
 )
 from pydantic import JsonValue
 
-from app.adapters.langchain.finish_reasons import reason_of, refusal_of, spoilt
 from app.domain.model.readable import as_text
 from app.ports.chat_model import (
     ChatAnswer,
@@ -24,6 +23,11 @@ from app.ports.chat_model import (
     ToolOffer,
     UnreadableAnswer,
 )
+from app.ports.finish_reasons import spoilt
+
+_NAMES = ("finish_reason", "stop_reason", "done_reason", "stopReason")
+"""Where integrations put it in `response_metadata`."""
+_LONGEST_REASON = 100
 
 Counts = Mapping[str, Any]
 """What an integration says of an answer's tokens; nothing of it has been looked at."""
@@ -65,7 +69,7 @@ def to_answer(
         input_tokens=asked,
         output_tokens=answered,
         cached_tokens=cached,
-        finish_reason=reason or reason_of(message.response_metadata),
+        finish_reason=reason if streamed else reason_of(message.response_metadata),
         id=message.id,
     ).checked(request)
     if failure := spoilt(answer, model, as_text(refusal_of(message)), streamed=streamed):
@@ -76,6 +80,31 @@ def to_answer(
     if not answer.text.strip() and not answer.tool_calls and data is None:
         raise EmptyAnswer("the model answered nothing", answer)
     return answer
+
+
+def reason_of(metadata: Mapping[str, Any]) -> str | None:
+    """The reason in an answer's, or a piece's, `response_metadata`."""
+    found = next((metadata[name] for name in _NAMES if metadata.get(name)), None)
+    if found is not None:
+        return as_text(str(getattr(found, "name", found))[:_LONGEST_REASON])
+    if metadata.get("status") == "incomplete":  # OpenAI's responses
+        return str((metadata.get("incomplete_details") or {}).get("reason") or "incomplete")
+    if metadata.get("status") in ("completed", "failed", "cancelled"):
+        return str(metadata["status"])
+    feedback = metadata.get("prompt_feedback")  # Google's, where it has no answer at all
+    if isinstance(feedback, Mapping) and feedback.get("block_reason"):
+        return "prompt_blocked"
+    return None
+
+
+def refusal_of(message: AIMessage) -> str:
+    """The words with which a model refused, where they stand apart from an answer."""
+    said = message.additional_kwargs.get("refusal")
+    if said:
+        return str(said)
+    blocks = message.content if isinstance(message.content, list) else []
+    said_in = (each.get("refusal") for each in blocks if isinstance(each, dict))
+    return "".join(str(each) for each in said_in if each)
 
 
 def _counted(counts: Counts) -> tuple[Any, Any, Any]:

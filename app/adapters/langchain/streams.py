@@ -7,8 +7,7 @@ from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable
 
-from app.adapters.langchain.finish_reasons import reason_of
-from app.adapters.langchain.messages import to_answer
+from app.adapters.langchain.messages import reason_of, to_answer
 from app.adapters.langchain.tolerant import speaks_openai
 from app.ports.chat_model import ChatAnswer, ChatRequest, EmptyAnswer, Model, OnText
 from app.ports.sdk_errors import translated

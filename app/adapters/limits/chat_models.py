@@ -13,6 +13,7 @@ from app.ports.chat_model import (
     ChatModels,
     ChatRequest,
     Model,
+    ModelFailed,
     ModelRateLimited,
     OnText,
 )
@@ -72,12 +73,15 @@ class LimitedChatModels(ChatModels):
         async with self._slot(provider):
             tokens = request.about_tokens(self._limits.answer_tokens)
             await self._wait_for_turn(provider, tokens)
-            with breaker.call():
-                answer = await self._models.ask(model, request, on_text)
+            try:
+                with breaker.call():
+                    answer = await self._models.ask(model, request, on_text)
+            except ModelFailed as failure:
+                if failure.answer is not None:
+                    await self._correct(provider, tokens, failure.answer.checked(request))
+                raise
         answer = answer.checked(request)
-        rate = self._rate(provider, "tokens", self._limits.tokens_per_minute)
-        if rate and answer.counted:
-            await self._rates.correct(rate, answer.input_tokens + answer.output_tokens - tokens)
+        await self._correct(provider, tokens, answer)
         return answer
 
     def input_limit(self, model: Model) -> int | None:
@@ -88,6 +92,12 @@ class LimitedChatModels(ChatModels):
 
     def key_faults(self, model: Model) -> tuple[str, ...]:
         return self._models.key_faults(model)
+
+    async def _correct(self, provider: str, tokens: int, answer: ChatAnswer) -> None:
+        """Have the rate know what an answer took, where somebody counted it."""
+        rate = self._rate(provider, "tokens", self._limits.tokens_per_minute)
+        if rate and answer.counted:
+            await self._rates.correct(rate, answer.input_tokens + answer.output_tokens - tokens)
 
     def _breaker(self, provider: str) -> CircuitBreaker:
         if provider not in self._breakers:

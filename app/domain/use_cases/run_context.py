@@ -213,7 +213,9 @@ class Run(RunContext):
             # a call that failed may have taken none; one that was answered has taken some
             none = error is not None and (input_tokens, output_tokens) == (0, 0)
             if ended.kind == "model" and (asked, answered) != (0, 0):
-                await self._warn(f"{ended.model} cannot have taken these tokens: {asked!r:.40}")
+                await self._warn(
+                    f"{ended.model} cannot have taken the tokens that its call told of"
+                )
             counted = counted and none
             asked, answered, cached = 0, 0, 0
         self._tracer.end(
@@ -233,7 +235,8 @@ class Run(RunContext):
                 failed = error is not None and not asked  # as one that nobody answered
                 counts = (asked, answered, cached) if counted or failed else None
                 await self._spending.settle_own_call(ended.booked, ended.model, counts)
-            self.usage += Usage(model_calls=self._calls_made(error), cost_usd=cost, **took)
+            known = cost if asked else None  # a failed call's nothing is no known sum of others
+            self.usage += Usage(model_calls=self._calls_made(error), cost_usd=known, **took)
             called = {"model": ended.name, "provider": ended.provider, "error": error}
             ended_so = {"finish_reason": finish_reason, "cost_usd": cost, "counted": counted}
             took |= {"cached_tokens": cached}

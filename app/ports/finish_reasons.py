@@ -1,10 +1,5 @@
 """Why a model stopped, in the names that providers give it: whether its answer can be used."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from langchain_core.messages import AIMessage
-
 from app.ports.chat_model import (
     AnswerCut,
     ChatAnswer,
@@ -13,9 +8,6 @@ from app.ports.chat_model import (
     ModelUnavailable,
     ModelUnreachable,
 )
-
-_NAMES = ("finish_reason", "stop_reason", "done_reason", "stopReason")
-"""Where integrations put it in `response_metadata`."""
 
 _WHOLE = frozenset(
     {
@@ -61,32 +53,9 @@ _MOST_WORDS = 2_000
 """Characters of an answer that a failure keeps."""
 
 
-def reason_of(metadata: Mapping[str, Any]) -> str | None:
-    """The reason in an answer's, or a piece's, `response_metadata`."""
-    found = next((metadata[name] for name in _NAMES if metadata.get(name)), None)
-    if found is not None:
-        return str(getattr(found, "name", found))
-    if metadata.get("status") == "incomplete":  # OpenAI's responses
-        return str((metadata.get("incomplete_details") or {}).get("reason") or "incomplete")
-    if metadata.get("status") in ("completed", "failed", "cancelled"):
-        return str(metadata["status"])
-    feedback = metadata.get("prompt_feedback")  # Google's, where it has no answer at all
-    if isinstance(feedback, Mapping) and feedback.get("block_reason"):
-        return "prompt_blocked"
-    return None
-
-
-def refusal_of(message: AIMessage) -> str:
-    """The words with which a model refused, where they stand apart from an answer."""
-    said = message.additional_kwargs.get("refusal")
-    if said:
-        return str(said)
-    blocks = message.content if isinstance(message.content, list) else []
-    said_in = (each.get("refusal") for each in blocks if isinstance(each, dict))
-    return "".join(str(each) for each in said_in if each)
-
-
-def spoilt(answer: ChatAnswer, model: str, refusal: str, *, streamed: bool) -> ModelFailed | None:
+def spoilt(
+    answer: ChatAnswer, model: str, refusal: str = "", *, streamed: bool = False
+) -> ModelFailed | None:
     """Why an answer must not be taken for a whole one; None where it may."""
     reason = answer.finish_reason
     name = (reason or "").rpartition(".")[2].lower()
