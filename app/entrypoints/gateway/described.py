@@ -104,6 +104,9 @@ SUBMIT: Described = {
 READ: Described = {
     "tags": ["tasks"],
     "summary": "Read a task",
+    "description": "An accepted task is never `404`: while the views have not read of it, the "
+    "gateway that accepted it says so (`reason: accepted`), and every other one answers "
+    "`503 views-behind`.",
     "response_model": TaskResource,
     "responses": {
         200: {
@@ -123,6 +126,8 @@ READ: Described = {
 LIST: Described = {
     "tags": ["tasks"],
     "summary": "List tasks, newest first",
+    "description": "Without `input`, `parameters` and `result`, which a task's own path gives; "
+    "long texts are cut.",
     "response_model": TaskList,
     "responses": {
         200: {"description": "One page.", "headers": {"Link": LINK}},
@@ -140,7 +145,8 @@ CANCEL: Described = {
     "tags": ["tasks"],
     "summary": "Cancel a task",
     "description": "`202` means that every worker will hear of it. The task says `canceling` until "
-    "its work has stopped; it may still end otherwise. Asking again is harmless.",
+    "its work has stopped; it may still end otherwise. Asking again is harmless. "
+    "It needs no views: while they are behind any id is taken, and the answer may know no more.",
     "status_code": 202,
     "response_model": TaskResource,
     "responses": {
@@ -206,7 +212,7 @@ EVENTS: Described = {
     "summary": "Follow a task",
     "description": "A stream of server-sent events, from the first or from behind "
     "`Last-Event-ID`, that ends after the terminal event. With `Accept: application/json`, the "
-    "list so far.",
+    "list so far, in pages of about a megabyte: `next_after` leads on.",
     "response_model": EventList,
     "responses": {
         200: {
