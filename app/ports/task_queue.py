@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 from app.domain.model.commands import NOTHING_EARLIER, Earlier, SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.fleet import Share
-from app.domain.model.ids import TaskId
+from app.domain.model.ids import AgentName, TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,13 @@ class Shares(Protocol):
         """What is ours of each topic, and how much of it has not been started.
 
         Raises `LogUnavailable`.
+        """
+
+    @abstractmethod
+    def leave_to_others(self, agent: AgentName) -> None:
+        """Have an agent's tasks shared out anew, over the workers that know it better than we do.
+
+        Where there are none, nothing changes.
         """
 
 

@@ -7,8 +7,11 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.adapters.kafka.assignor import SpreadAssignor, assignor_of, share_out
+from app.adapters.kafka.assignor import SpreadAssignor, Standing, assignor_of, share_out
+from app.adapters.kafka.topics import Topics
+from app.domain.model.ids import AgentName, RuntimeName
 
+PYTHON = RuntimeName("python")
 names = st.sets(st.text(min_size=1, max_size=8), min_size=1, max_size=8)
 
 
@@ -22,7 +25,7 @@ class Cluster:
 
 
 def member(worker: str, *topics: str) -> ConsumerProtocolMemberMetadata:
-    return assignor_of(worker).metadata(topics)
+    return assignor_of(Standing(worker)).metadata(topics)
 
 
 @given(partitions=st.integers(0, 40), readers=names)
@@ -66,3 +69,57 @@ def test_nobody_is_given_a_topic_it_does_not_read() -> None:
     shares = SpreadAssignor.assign(Cluster(a=2, b=4), members)
     assert dict(shares["m-1"].assignment).keys() == {"a"}
     assert dict(shares["m-2"].assignment)["b"] == [0, 1, 2, 3]
+
+
+TOPICS = Topics("t")
+OLD = {AgentName("known"): [RuntimeName("rules")]}
+NEW = {AgentName("known"): [RuntimeName("rules"), PYTHON], AgentName("added"): [PYTHON]}
+
+
+@pytest.mark.parametrize(
+    ("topic", "readers"),
+    [
+        (TOPICS.commands("known"), {"old", "new", "earlier"}),
+        (TOPICS.commands("known", "python"), {"new", "earlier"}),
+        (TOPICS.commands("added"), {"new", "earlier"}),
+        (TOPICS.urgent("added"), {"new", "earlier"}),
+        (TOPICS.retries, {"old", "new", "earlier"}),
+    ],
+)
+def test_a_topic_goes_to_those_that_know_its_agent_and_runtime(
+    topic: str, readers: set[str]
+) -> None:
+    members = {
+        "old": assignor_of(Standing("old", OLD)).metadata([topic]),
+        "new": assignor_of(Standing("new", NEW)).metadata([topic]),
+        # of a version that tells its name only: it takes whatever there is
+        "earlier": ConsumerProtocolMemberMetadata(0, [topic], b"w-earlier"),
+    }
+    shares = assignor_of(Standing("old", OLD), TOPICS.read_command_topic).assign(
+        Cluster(**{topic: 30}), members
+    )
+    assert {name for name, share in shares.items() if share.assignment} == readers
+
+
+def test_a_topic_nobody_knows_goes_to_all_so_that_it_is_refused() -> None:
+    topic = TOPICS.commands("nobody")
+    members = {
+        name: assignor_of(Standing(name, OLD)).metadata([topic]) for name in ("one", "other")
+    }
+    leader = assignor_of(Standing("one", OLD), TOPICS.read_command_topic)
+    shares = leader.assign(Cluster(**{topic: 4}), members)
+    assert {len(share.assignment[0][1]) for share in shares.values()} == {2}
+
+
+def test_an_agent_that_others_know_better_is_theirs_while_there_are_others() -> None:
+    topic, standing = TOPICS.commands("known"), Standing("one", OLD)
+    standing.left.add(AgentName("known"))
+    one, leader = (
+        assignor_of(standing),
+        assignor_of(Standing("two", OLD), TOPICS.read_command_topic),
+    )
+    members = {"one": one.metadata([topic]), "two": leader.metadata([topic])}
+    shares = leader.assign(Cluster(**{topic: 4}), members)
+    assert shares["one"].assignment == []
+    alone = leader.assign(Cluster(**{topic: 4}), {"one": one.metadata([topic])})
+    assert alone["one"].assignment == [(topic, [0, 1, 2, 3])]

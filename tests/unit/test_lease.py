@@ -54,6 +54,9 @@ class Nothing(Shares):
     async def shares(self) -> list[Share]:
         return []
 
+    def leave_to_others(self, agent: str) -> None:
+        pass
+
 
 def delivered(name: str = "t-1", offset: int = 0, *, redelivered: bool = False) -> Delivery:
     where = place(offset)

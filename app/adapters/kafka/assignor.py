@@ -4,10 +4,16 @@ aiokafka's sticky assignor evens out all topics together: where one agent is bus
 rest, it may give all of the busy one's partitions to one worker. Here each partition goes to the
 member that a hash prefers for it (rendezvous hashing), within an even quota for each topic. The
 names are those of the workers, which outlive a restart, so what a restarted one gets stays.
+
+A topic goes to members that know its agent, and runtime, where there are any: in a rolling release
+not all do. Each tells so when it joins, beside its name.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import ClassVar
 
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
@@ -16,30 +22,86 @@ from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberMetadata,
 )
 
+from app.adapters.kafka.topics import CommandTopic
+from app.domain.model.ids import AgentName, RuntimeName
+
 _Shares = dict[str, dict[str, list[int]]]
 """For each member its topics, each with its partitions."""
+ReadTopic = Callable[[str], CommandTopic | None]
+
+
+@dataclass
+class Standing:
+    """What a member tells the one that shares the partitions out."""
+
+    name: str
+    runs: Mapping[AgentName, Collection[RuntimeName]] | None = None
+    """The agents it knows, each with its runtimes; None where it takes whatever there is."""
+    asked: int = 0
+    """Grows to have everything shared out anew: brokers do that for a member that tells news."""
+    left: set[AgentName] = field(default_factory=set)
+    """Agents that others know better."""
+
+    def encode(self) -> bytes:
+        told: dict[str, object] = {"name": self.name}
+        if self.runs is not None:
+            told["runs"] = {
+                agent: sorted(runtimes)
+                for agent, runtimes in sorted(self.runs.items())
+                if agent not in self.left
+            }
+        if self.asked:
+            told["asked"] = self.asked
+        return json.dumps(told, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, data: bytes, member: str) -> "Standing":
+        """What a member told; one of an earlier version tells its name and nothing else."""
+        text = (data or b"").decode("utf-8", "replace")
+        try:
+            told = json.loads(text)
+            return cls(str(told["name"]), told.get("runs"))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return cls(text or member)
+
+    def knows(self, topic: CommandTopic) -> bool:
+        if self.runs is None:
+            return True
+        runtimes = self.runs.get(topic.agent)
+        return runtimes is not None and (topic.runtime is None or topic.runtime in runtimes)
+
+
+def _no_command_topic(_: str) -> CommandTopic | None:
+    return None
 
 
 class SpreadAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka is untyped
     name = "crewline-spread"
     version = 0
-    worker = ""
+    standing: ClassVar[Standing] = Standing("")
     """aiokafka asks the class, not an object: each worker has its own, see `assignor_of`."""
+    read: ClassVar[ReadTopic] = staticmethod(_no_command_topic)
 
     @classmethod
     def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        return ConsumerProtocolMemberMetadata(cls.version, list(topics), cls.worker.encode())
+        return ConsumerProtocolMemberMetadata(cls.version, list(topics), cls.standing.encode())
 
     @classmethod
     def assign(
         cls, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        readers: dict[str, dict[str, str]] = {}
+        standings = {
+            member: Standing.decode(told.user_data, member) for member, told in members.items()
+        }
+        readers: dict[str, list[str]] = {}
         for member, told in members.items():
             for topic in told.subscription:
-                readers.setdefault(topic, {})[(told.user_data or b"").decode() or member] = member
+                readers.setdefault(topic, []).append(member)
         shares: _Shares = {member: {} for member in members}
-        for topic, named in sorted(readers.items()):
+        for topic, those in sorted(readers.items()):
+            command = cls.read(topic)
+            knowing = [each for each in those if command is None or standings[each].knows(command)]
+            named = {standings[each].name: each for each in knowing or those}
             for partition, name in share_out(topic, cluster.partitions_for_topic(topic), named):
                 shares[named[name]].setdefault(topic, []).append(partition)
         return {
@@ -52,9 +114,12 @@ class SpreadAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokaf
         """Nothing is remembered: the same members always get the same."""
 
 
-def assignor_of(worker: str) -> type[SpreadAssignor]:
-    """The assignor of the worker with this name, which no other has."""
-    return type("Spread", (SpreadAssignor,), {"worker": worker})
+def assignor_of(standing: Standing, read: ReadTopic = _no_command_topic) -> type[SpreadAssignor]:
+    """The assignor of the worker of this standing, which no other has.
+
+    `read` tells of which agent a topic is.
+    """
+    return type("Spread", (SpreadAssignor,), {"standing": standing, "read": staticmethod(read)})
 
 
 def share_out(

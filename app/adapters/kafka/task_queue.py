@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.adapters.kafka.claims import Claim, Limits
@@ -39,6 +39,9 @@ class Subscription:
     runtimes: Collection[RuntimeName]
     others: Collection[AgentName] = ()
     """Agents this worker cannot run: left to workers that can."""
+    runs: Mapping[AgentName, Collection[RuntimeName]] | None = None
+    """Agents this worker knows, each with its runtimes: topics of all others are left to workers
+    that know theirs, as long as there are any."""
 
     def pattern(self, topics: Topics) -> str:
         """A regular expression of the topics' names."""
@@ -72,6 +75,8 @@ class KafkaTaskQueue(TaskQueue, Shares, Retained):
             limits=limits,
             precedence=precedence_of(topics, self._codec),
             ownership=ownership,
+            runs=subscription.runs,
+            read=topics.read_command_topic,
         )
 
     async def run(self, handle: Handle) -> None:
@@ -111,6 +116,9 @@ class KafkaTaskQueue(TaskQueue, Shares, Retained):
 
     async def deleted(self) -> Sequence[Deleted]:
         return await self._group.deleted()
+
+    def leave_to_others(self, agent: AgentName) -> None:
+        self._group.leave_to_others(agent)
 
     def healthy(self) -> bool:
         return self._group.healthy()

@@ -15,6 +15,7 @@ from app.domain.model.commands import SubmitTask
 from app.domain.model.dead_letters import Origin
 from app.domain.model.errors import Unavailable
 from app.domain.model.fleet import Share
+from app.domain.model.ids import AgentName
 from app.domain.model.readable import words
 from app.ports.event_log import Recorded, Shard
 from app.ports.task_queue import (
@@ -121,6 +122,9 @@ class MemoryTaskQueue(TaskQueue, Shares, Retained):
 
     async def deleted(self) -> Sequence[Deleted]:
         return ()  # memory keeps all
+
+    def leave_to_others(self, agent: AgentName) -> None:
+        """There is no other worker."""
 
     def healthy(self) -> bool:
         return not self._stopping

@@ -74,6 +74,8 @@ class WorkerHeartbeat(Message):
     """Those it can run."""
     runtimes: tuple[RuntimeNameField, ...] = ()
     """The ways it can run them."""
+    editions: dict[AgentNameField, str] = Field(default_factory=dict)
+    """For each of its agents a mark, which is another where other tasks are accepted."""
     slots: Annotated[int, Field(ge=1)]
     """How many tasks it runs at once."""
     running: tuple[TaskInHand, ...] = ()

@@ -8,8 +8,8 @@ at once.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -48,6 +48,7 @@ class Profile:
     slots: int
     started_at: datetime
     interval_seconds: float = 3.0
+    editions: Mapping[AgentName, str] = field(default_factory=dict)
 
 
 class Presence(Ownership):
@@ -238,6 +239,7 @@ class Presence(Ownership):
             version=profile.version,
             agents=profile.agents,
             runtimes=profile.runtimes,
+            editions=dict(profile.editions),
             slots=profile.slots,
             running=tuple(self.hands.listed(self._clock.now())),
             finished=tuple(self._finished),

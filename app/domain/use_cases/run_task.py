@@ -21,6 +21,7 @@ from app.domain.model.events import TaskCanceled, TaskError, TaskRejected, TaskS
 from app.domain.model.ids import RuntimeName, TaskId, WorkerId
 from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.cancellations import Cancellations
+from app.domain.use_cases.elsewhere import Elsewhere
 from app.domain.use_cases.known_tasks import KnownTasks
 from app.domain.use_cases.past_runs import PastRuns
 from app.domain.use_cases.refuse_message import RefuseMessage
@@ -69,6 +70,8 @@ class RunTaskHandler:
     """The longest wait for a next run that is spent here, and not with the delays."""
     spool: ResultSpool | None = None
     """Keeps results that are too large for the log."""
+    elsewhere: Elsewhere | None = None
+    """Asked before a task is refused that another worker may know how to run."""
     spending: Spending | None = None
     """Prices model calls and keeps budgets; without it a task that has one asks no model."""
 
@@ -156,8 +159,8 @@ class RunTaskHandler:
         if not await self._turned_away(delivery, command, run):
             if command.not_before is not None and command.not_before > self.clock.now():
                 again = await self._delay(delivery, command, command.not_before, cancel)
-            elif (wait := await self._attempt(delivery, command, run, cancel)) is not None:
-                again = Again(wait, sooner=cancel)
+            else:
+                again = await self._attempt(delivery, command, run, cancel)
         await run.acknowledged()
         return run.ended, again
 
@@ -192,7 +195,7 @@ class RunTaskHandler:
 
     async def _attempt(
         self, delivery: Delivery, command: SubmitTask, run: Run, cancel: asyncio.Event
-    ) -> float | None:
+    ) -> Again | None:
         try:
             agent = self.catalog.require(command.agent)
             await agent.accept(command)
@@ -200,6 +203,10 @@ class RunTaskHandler:
             if not agent.meters(runtime.name):
                 agent.require_kept_budget(command)
         except (UnknownAgent, UnknownRuntime, InvalidInput, NotAllowed) as refusal:
+            if self.elsewhere is not None and not isinstance(refusal, NotAllowed):
+                wait = await self.elsewhere.wait(delivery, command, refusal)
+                if wait is not None:
+                    return Again(wait, sooner=cancel, counted=False)
             await self._refusing.refuse(delivery, run, refusal)
             return None
         run.allowed = agent.spec.budget
@@ -210,7 +217,8 @@ class RunTaskHandler:
             await run.warn_of_budget()
         if isinstance(outcome, Canceled) and (asked := self.cancellations.asked(command.id)):
             outcome = Canceled(asked.reason)
-        return await self._settle(delivery, command, agent, run, outcome)
+        wait = await self._settle(delivery, command, agent, run, outcome)
+        return None if wait is None else Again(wait, sooner=cancel)
 
 
 def _first(delivery: Delivery) -> bool:

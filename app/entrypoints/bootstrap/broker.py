@@ -1,12 +1,12 @@
 """What a broker has to offer, whichever it is."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from app.domain.model.agents import AgentCatalog
-from app.domain.model.ids import AgentName, WorkerId
+from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.model.messages import Message
 from app.entrypoints.settings import WorkerSettings
 from app.ports.backlogs import Backlogs
@@ -89,9 +89,13 @@ class Broker(Protocol):
         settings: WorkerSettings,
         worker_id: WorkerId,
         others: Collection[AgentName],
+        runs: Mapping[AgentName, Collection[RuntimeName]],
         ownership: Ownership,
     ) -> Queue:
-        """A queue of all tasks but those of `others`, agents this worker cannot run."""
+        """A queue of all tasks but those of `others`, agents this worker cannot run.
+
+        Tasks of agents that are not among those it `runs` come where no other worker runs them.
+        """
 
     @abstractmethod
     def backlogs(self, group: str) -> AbstractAsyncContextManager[Backlogs]:

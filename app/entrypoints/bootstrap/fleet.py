@@ -1,12 +1,13 @@
 """What makes a worker known to its fleet, and the fleet known to whoever asks."""
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, KeysView
 from dataclasses import dataclass
 
 from app.adapters.local.clock import SystemClock, monotonic
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, TaskId, WorkerId
+from app.domain.use_cases.elsewhere import edition_of
 from app.domain.use_cases.fleet import Fleet
 from app.domain.use_cases.follow_fleet import FollowFleet
 from app.domain.use_cases.presence import Presence, Profile
@@ -24,7 +25,7 @@ class Worker:
 
     id: WorkerId
     catalog: AgentCatalog
-    runtimes: Collection[RuntimeName]
+    runtimes: KeysView[RuntimeName]
     others: Collection[AgentName]
     """Agents it cannot run."""
 
@@ -48,13 +49,15 @@ def present_queue(
     """
     clock, follow = SystemClock(), followed(broker, log, worker.id)
     named = set(map(AgentName, settings.agents))
-    agents = [each.name for each in worker.catalog if not named or each.name in named]
+    known = [each for each in worker.catalog if not named or each.name in named]
+    known = [each for each in known if each.name not in worker.others]
     presence = Presence(
         Profile(
             worker_id=worker.id,
             instance=secrets.token_hex(8),
             version=VERSION,
-            agents=tuple(name for name in agents if name not in worker.others),
+            agents=tuple(each.name for each in known),
+            editions={each.name: edition_of(each.spec) for each in known},
             runtimes=tuple(worker.runtimes),
             slots=settings.slots,
             started_at=clock.now(),
@@ -68,5 +71,6 @@ def present_queue(
         clock=clock,
         monotonic=monotonic,
     )
-    queue = broker.queue(settings, worker.id, worker.others, presence)
+    runs = {each.name: worker.runtimes & each.spec.runtimes.keys() for each in known}
+    queue = broker.queue(settings, worker.id, worker.others, runs, presence)
     return PresentQueue(queue, queue, presence, follow, monotonic), queue

@@ -1,6 +1,6 @@
 """Kafka, as the settings describe it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -116,6 +116,7 @@ class KafkaBroker(Broker):
         settings: WorkerSettings,
         worker_id: WorkerId,
         others: Collection[AgentName],
+        runs: Mapping[AgentName, Collection[RuntimeName]],
         ownership: Ownership,
     ) -> Queue:
         return KafkaTaskQueue(
@@ -125,6 +126,7 @@ class KafkaBroker(Broker):
                 agents=[AgentName(name) for name in settings.agents],
                 runtimes=[RuntimeName(name) for name in settings.runtimes],
                 others=others,
+                runs=runs,
             ),
             group=settings.group,
             worker_id=worker_id,

@@ -1,6 +1,6 @@
 """A broker in this process's memory."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from app.adapters.memory.event_log import MemoryEventLog, MemoryLogEnds
 from app.adapters.memory.result_tail import MemoryResultTail
 from app.adapters.memory.task_queue import MemoryTaskQueue, MemoryTasks
 from app.domain.model.agents import AgentCatalog
-from app.domain.model.ids import AgentName, WorkerId
+from app.domain.model.ids import AgentName, RuntimeName, WorkerId
 from app.domain.model.messages import Message
 from app.entrypoints.bootstrap.broker import Broker, Log, Queue, Tail
 from app.entrypoints.settings import WorkerSettings
@@ -65,6 +65,7 @@ class MemoryBroker(Broker):
         settings: WorkerSettings,
         worker_id: WorkerId,  # noqa: ARG002  there is one worker
         others: Collection[AgentName],  # noqa: ARG002
+        runs: Mapping[AgentName, Collection[RuntimeName]],  # noqa: ARG002
         ownership: Ownership,  # noqa: ARG002  nobody takes anything from it
     ) -> Queue:
         return MemoryTaskQueue(self.tasks, settings.slots, urgent_slots=settings.urgent_slots)

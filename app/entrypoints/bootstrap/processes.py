@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.adapters.local.clock import SystemClock
+from app.adapters.local.clock import SystemClock, monotonic
 from app.adapters.local.loop_watch import watching_loop
 from app.adapters.local.result_spool import FileSpool
 from app.adapters.local.worker_identity import claim_worker_identity
@@ -20,6 +20,7 @@ from app.domain.use_cases.admit_task import Admission
 from app.domain.use_cases.await_result import ResultWaiters
 from app.domain.use_cases.cancel_task import CancelTaskHandler
 from app.domain.use_cases.cancellations import Cancellations
+from app.domain.use_cases.elsewhere import Elsewhere
 from app.domain.use_cases.end_lost_tasks import EndLostTasks
 from app.domain.use_cases.heed_cancels import HeedfulQueue
 from app.domain.use_cases.presence import Presence
@@ -202,7 +203,7 @@ async def worker(
             settings.worker,
             broker,
             plain_log,
-            Worker(identity.id, catalog, runtimes, _others(catalog, runtimes)),
+            Worker(identity.id, catalog, runtimes.keys(), _others(catalog, runtimes)),
             watch.culprit,
         )
         yield WorkerParts(
@@ -218,6 +219,12 @@ async def worker(
                 delays=plain_log.delays(),
                 clock=SystemClock(),
                 tracing=observed.tracing(settings.worker.group),
+                elsewhere=Elsewhere(
+                    present.presence,
+                    monotonic,
+                    present.shares.leave_to_others,
+                    settings.worker.refuse_after_seconds,
+                ),
                 spending=limits.spending,
                 store=store,
                 unseen=UnseenEndings(store, broker.endings(), SystemClock()),

@@ -97,6 +97,14 @@ class WorkerSettings(Group):
         description="How large all files of that folder may be together: the oldest make room for "
         "new ones. 0 keeps nothing.",
     )
+    refuse_after_seconds: float = Field(
+        300,
+        ge=0,
+        le=86_400,
+        description="How long a task is kept that this worker cannot take, where a gateway "
+        "accepted it or another worker knows the agent otherwise, as in a rolling release; then it "
+        "is a dead letter. A task of an agent nobody knows is kept for 5 seconds at most.",
+    )
     group: Name = Field(
         "crewline.workers",
         description="Consumer group that shares the tasks; it "
