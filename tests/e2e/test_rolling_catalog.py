@@ -39,7 +39,7 @@ async def test_tasks_are_left_to_workers_that_know_their_agent(
     fleet.environment["CREWLINE_CATALOG__FOLDERS"] = old
     assert fleet.run("topics", "apply").returncode == 0
     options = ("--runtimes", "python")
-    for name in ("w-0", "w-1"):
+    for name in ("release-0", "release-1"):
         fleet.start("worker", "--id", name, *options, name=name)
     fleet.start("projector")
     fleet.environment["CREWLINE_CATALOG__FOLDERS"] = new
@@ -63,14 +63,14 @@ async def test_tasks_are_left_to_workers_that_know_their_agent(
             return await ended("completed") == 42
 
         async def one_is_kept() -> bool:
-            logs = fleet.log_of("w-0") + fleet.log_of("w-1")
+            logs = fleet.log_of("release-0") + fleet.log_of("release-1")
             return all(f"a task of {name} is kept" in logs for name in ("added", "changed"))
 
         await submit("added", 6)
         await submit("changed", 6)
         await until_true(one_is_kept, within=90)
-        await fleet.stop("w-1")
-        fleet.start("worker", "--id", "w-1", *options, name="w-1")
+        await fleet.stop("release-1")
+        fleet.start("worker", "--id", "release-1", *options, name="release-1")
         await submit("added", 15)
         await submit("changed", 15)
         await until_true(all_have_completed, within=120)

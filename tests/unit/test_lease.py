@@ -394,3 +394,16 @@ async def test_many_tasks_share_the_heartbeats_that_tell_of_them(
         for each in running:
             each.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+@pytest.mark.timeout(60)
+async def test_who_asks_at_the_moment_the_fleet_was_heard_does_not_stop_the_loop(
+    fleet: Recorder,
+) -> None:
+    watch = Watch()
+    async with Worker(fleet, watch, at_once).present() as worker:
+        watch.seconds += 1
+        hearing = asyncio.create_task(asyncio.sleep(0))
+        await hearing
+        worker.presence._catching_up = hearing
+        await worker.presence.catch_up(watch())

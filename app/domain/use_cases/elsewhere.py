@@ -23,6 +23,8 @@ from app.domain.use_cases.tasks_in_hand import place_of
 from app.ports.task_queue import Delivery
 
 _SOONEST, _LOOK_AGAIN = 0.5, 5.0
+_FRESH = 1.0
+"""Seconds after which what the fleet said is asked for again."""
 _UNKNOWN_TO_ALL = 5.0
 """Seconds for which a task is kept whose agent nobody is known to know."""
 _ASK_AGAIN = 10.0
@@ -65,7 +67,7 @@ class Elsewhere:
     ) -> float | None:
         """Seconds after which to look at the task again; None where it is to be refused now."""
         try:
-            await self._presence.catch_up(self._monotonic())
+            await self._presence.catch_up(self._monotonic() - _FRESH)
         except Unavailable as away:
             return away.retry_after
         now, agent = self._monotonic(), command.agent

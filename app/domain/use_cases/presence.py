@@ -156,7 +156,7 @@ class Presence(Ownership):
         """
         since = self._taken_over_at if since is None else since
         while self._caught_up_at < since:
-            if self._catching_up is None:
+            if self._catching_up is None or self._catching_up.done():
                 self._catching_up = asyncio.create_task(self._hear_ourselves())
                 self._catching_up.add_done_callback(self._has_caught_up)
             await asyncio.shield(self._catching_up)
@@ -174,7 +174,8 @@ class Presence(Ownership):
         self._caught_up_at = began
 
     def _has_caught_up(self, catching_up: "asyncio.Task[None]") -> None:
-        self._catching_up = None
+        if self._catching_up is catching_up:
+            self._catching_up = None
         if not catching_up.cancelled():
             catching_up.exception()  # whoever waits for it is told
 
