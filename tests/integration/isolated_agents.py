@@ -74,6 +74,10 @@ async def cancel_itself(given: TaskInput, context: RunContext) -> None:
     raise asyncio.CancelledError
 
 
+async def answer_without_end(given: TaskInput, context: RunContext) -> str:
+    return "y" * 9_000_000
+
+
 async def answer_at_length(given: TaskInput, context: RunContext) -> str:
     return "x" * 5_000_000
 

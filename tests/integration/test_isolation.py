@@ -13,6 +13,7 @@ import pytest
 
 from app.adapters.isolation.children import Children
 from app.adapters.isolation.runtime import IsolatedRuntime
+from app.adapters.local.result_spool import FileSpool
 from app.adapters.python.runtime import PythonRuntime
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import InvalidAgent, RunFailed
@@ -126,6 +127,26 @@ async def test_a_large_result_arrives_whole(
 ) -> None:
     result = await runtime.run(mine("answer_at_length"), task(), context)
     assert result == Result(output="x" * 5_000_000)
+
+
+async def test_a_result_larger_than_the_worker_reads_is_kept_by_the_process_that_made_it(
+    children: Children, context: RecordingContext, tmp_path: Path
+) -> None:
+    spool = FileSpool(tmp_path / "spool", 100_000_000)
+    runtime = IsolatedRuntime(PythonRuntime(), python_runtime, children, spool=spool)
+    with pytest.raises(RunFailed) as failure:
+        await runtime.run(mine("answer_without_end"), task(), context)
+    raised = failure.value
+    assert (raised.failure_code, raised.failure_retryable) == ("payload-too-large", False)
+    (kept,) = (tmp_path / "spool").iterdir()
+    assert f"all of it is kept in {kept}; it begins: " in raised.message
+    assert raised.message.endswith("yyy")
+    assert len(raised.message) < 2_000
+    assert Result.model_validate_json(kept.read_bytes()).output == "y" * 9_000_000
+
+    runtime = IsolatedRuntime(PythonRuntime(), python_runtime, children)
+    with pytest.raises(RunFailed, match="it is not kept"):
+        await runtime.run(mine("answer_without_end"), task(), context)
 
 
 @pytest.mark.parametrize(

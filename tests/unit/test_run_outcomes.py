@@ -25,6 +25,7 @@ from app.domain.model.events import (
     TraceToken,
 )
 from app.domain.model.lifecycle import Reason
+from app.domain.model.retries import RetryPolicy
 from app.ports.agent_runtime import RunContext, TaskInput
 from app.ports.task_queue import Again
 from tests.builders import at, submitted
@@ -212,6 +213,17 @@ async def test_of_a_result_too_large_the_task_shows_the_beginning_and_where_the_
     assert [each.name for each in failed.result.artifacts] == [f"{n}.md" for n in range(10)]
     assert at_work.runtime.runs == 1
     assert at_work.letters.letters == []
+
+
+async def test_a_result_that_did_not_fit_is_never_made_again_whatever_the_policy_names() -> None:
+    async def refuse(task: TaskInput, context: RunContext) -> Result:
+        raise RunFailed("payload-too-large", "9 MB", retryable=True)
+
+    retry = RetryPolicy(attempts=3, codes=frozenset({"payload-too-large"}))
+    at_work = worker(refuse, retry=retry)
+    await at_work.handle(delivered(submitted("t-1")))
+    assert isinstance(at_work.events[-1], TaskFailed)
+    assert at_work.runtime.runs == 1
 
 
 async def test_a_text_beside_the_result_is_cut_and_ends_no_run() -> None:

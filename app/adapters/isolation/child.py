@@ -11,13 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
+from pydantic_core import to_json
+
 from app.adapters.isolation.channel import Channel
 from app.adapters.isolation.errors import told
 from app.adapters.isolation.frames import Frame, FrameTooLarge, largest, receive_bytes
 from app.adapters.isolation.models import ModelsOfTheWorker
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import PayloadTooLarge, RunFailed
-from app.domain.model.readable import outcome_of
+from app.domain.model.readable import as_text, outcome_of
 from app.ports.agent_runtime import (
     ActivityId,
     ActivityKind,
@@ -27,8 +29,11 @@ from app.ports.agent_runtime import (
     TaskInput,
 )
 from app.ports.chat_model import ChatModels
+from app.ports.result_spool import ResultSpool
 from app.ports.run_identity import RunIdentity, dedicate_process
 
+_SHOWN = 1_000
+"""Bytes that are told of a result which is too large for that."""
 BuildRuntime = Callable[[ChatModels], AgentRuntime]
 """Makes the runtime in the child, with the worker's models; it must be picklable."""
 
@@ -42,6 +47,8 @@ class Assignment:
     task: TaskInput
     attempt: int
     max_result_bytes: int | None = None
+    spool: ResultSpool | None = None
+    """Keeps a result that is larger than the worker reads."""
 
 
 def main(sock: socket.socket) -> NoReturn:
@@ -58,15 +65,28 @@ def main(sock: socket.socket) -> NoReturn:
 
 async def _run(assignment: Assignment, channel: Channel) -> NoReturn:
     """Ends the process as soon as the outcome is told: what still runs in threads ends with it."""
+    outcome = await _outcome(assignment, channel)
     try:
-        channel.send(await _outcome(assignment, channel))
+        channel.send(outcome)
     except FrameTooLarge as error:
-        large = RunFailed(PayloadTooLarge.code, f"the result has {error}", retryable=False)
-        channel.send({"error": told(large)})
+        channel.send({"error": told(await _too_large(assignment, outcome, error))})
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)
+
+
+async def _too_large(assignment: Assignment, outcome: Frame, error: FrameTooLarge) -> RunFailed:
+    """What a run fails with whose result its worker does not read: where that lies instead."""
+    if "result" not in outcome:
+        return RunFailed("agent-error", f"its error has {error}", retryable=False)
+    whole, kept = to_json(outcome["result"]), None
+    if assignment.spool is not None:
+        kept = await assignment.spool.keep(assignment.task.task_id, assignment.attempt, whole)
+    where = f"all of it is kept in {kept}" if kept else "it is not kept"
+    begins = as_text(whole[:_SHOWN].decode(errors="replace"))
+    message = f"the result is too large: it has {error}; {where}; it begins: {begins}"
+    return RunFailed(PayloadTooLarge.code, message, retryable=False)
 
 
 async def _outcome(assignment: Assignment, channel: Channel) -> Frame:

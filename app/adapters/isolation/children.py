@@ -59,6 +59,8 @@ class _Server:
     listening: "asyncio.Task[None]" = field(init=False)
     expected: "deque[asyncio.Future[_Birth]]" = field(default_factory=deque)
     alive: "dict[int, asyncio.Future[int]]" = field(default_factory=dict)
+    ending: bool = False
+    """Whether it takes no more: it has ended, or is about to."""
 
     async def listen(self) -> None:
         """Hear of children that are born and that end, until the server is gone."""
@@ -74,6 +76,7 @@ class _Server:
                 else:
                     self.alive.pop(frame["ended"]).set_result(frame["code"])
         finally:
+            self.ending = True
             writer.close()
             self.control.close()
             for born in self.expected:
@@ -132,7 +135,7 @@ class Children:
         return ours, born
 
     def _running(self) -> _Server:
-        if self._server is None or self._server.listening.done():
+        if self._server is None or self._server.ending or self._server.listening.done():
             self._server = self._started()
         return self._server
 

@@ -13,6 +13,7 @@ from app.domain.model.events import Result
 from app.domain.model.ids import RuntimeName
 from app.ports.agent_runtime import AgentRuntime, RunContext, TaskInput
 from app.ports.chat_model import ChatModels
+from app.ports.result_spool import ResultSpool
 
 _GRACE = 2.0
 """Seconds a run has to end what it began when it is told to stop; then its process is killed."""
@@ -34,7 +35,9 @@ class IsolatedRuntime(AgentRuntime):
         models: ChatModels | None = None,
         *,
         served: Sequence[AgentSpec] = (),
+        spool: ResultSpool | None = None,
     ) -> None:
+        self._spool = spool
         self._inner = inner
         self._build = build
         self._children = children
@@ -65,7 +68,14 @@ class IsolatedRuntime(AgentRuntime):
         models = None if self._models is None else context.within_budget(self._models)
         try:
             child = await self._children.start(
-                Assignment(self._build, spec, task, context.attempt, context.max_result_bytes)
+                Assignment(
+                    self._build,
+                    spec,
+                    task,
+                    context.attempt,
+                    context.max_result_bytes,
+                    self._spool,
+                )
             )
         except NoChild as none:
             raise RunFailed(CRASHED, f"{spec.name}: {none.message}", retryable=True) from none

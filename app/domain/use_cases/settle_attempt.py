@@ -115,7 +115,8 @@ class SettleAttempt:
         wait = policy.wait(failure.error, failures, chance, failure.retry_after)
         # a deadline, say, is worth another run only where the agent's file names it
         named = policy.codes is not None and policy.repeats(failure.error)
-        if wait is None or (failure.reason is not None and not named):
+        hopeless = failure.error.code == PayloadTooLarge.code  # what does not fit never will
+        if wait is None or hopeless or (failure.reason is not None and not named):
             given_up = failure.error.retryable or policy.repeats(failure.error)
             await self._fail(delivery, run, failure, retries_exhausted=given_up)
             return None

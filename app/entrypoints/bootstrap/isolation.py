@@ -1,12 +1,15 @@
 """Which agents run in processes of their own, and what those processes are made of."""
 
+import tempfile
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from app.adapters.local.catalog import compile_schema
+from app.adapters.local.result_spool import FileSpool
 from app.domain.model.agents import Agent, AgentSpec
 from app.domain.model.ids import RuntimeName
-from app.entrypoints.settings import LoggingSettings, Settings
+from app.entrypoints.settings import LoggingSettings, Settings, WorkerSettings
 from app.ports.agent_runtime import AgentRuntime
 from app.ports.chat_model import ChatModels, Model
 
@@ -38,7 +41,18 @@ def isolated(
             "app.adapters.rules.tools",
             "app.adapters.crewai.runtime:import_crewai",
         ]
-    return IsolatedRuntime(runtime, build, Children(preload), models, served=specs)
+    return IsolatedRuntime(
+        runtime, build, Children(preload), models, served=specs, spool=spool_of(settings.worker)
+    )
+
+
+def spool_of(settings: WorkerSettings) -> FileSpool | None:
+    """Where a worker keeps results that are too large, if it keeps them."""
+    if not settings.spool_max_bytes:
+        return None
+    by_default = Path(settings.runtime_folder or Path(tempfile.gettempdir()) / "crewline") / "spool"
+    folder = Path(settings.spool_folder) if settings.spool_folder else by_default
+    return FileSpool(folder, settings.spool_max_bytes)
 
 
 def python_in_a_child(log: LoggingSettings, _: ChatModels) -> AgentRuntime:

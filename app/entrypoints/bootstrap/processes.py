@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from app.adapters.local.clock import SystemClock, monotonic
 from app.adapters.local.loop_watch import watching_loop
-from app.adapters.local.result_spool import FileSpool
 from app.adapters.local.worker_identity import claim_worker_identity
 from app.domain.model.agents import AgentCatalog
 from app.domain.model.ids import AgentName, RuntimeName, WorkerId
@@ -35,9 +33,10 @@ from app.domain.use_cases.views_lag import ViewsLag
 from app.entrypoints.bootstrap.agents import agents_of, runtimes_of
 from app.entrypoints.bootstrap.broker import Broker
 from app.entrypoints.bootstrap.fleet import Worker, followed, present_queue
+from app.entrypoints.bootstrap.isolation import spool_of
 from app.entrypoints.bootstrap.limits import open_limits
 from app.entrypoints.bootstrap.telemetry import VERSION, Observed
-from app.entrypoints.settings import Settings, WorkerSettings
+from app.entrypoints.settings import Settings
 from app.ports.delays import DelayQueue
 from app.ports.event_log import EventFeed, LogUnavailable
 from app.ports.status_store import PastTasks
@@ -231,7 +230,7 @@ async def worker(
                 cancellations=cancellations,
                 poison_after=settings.worker.poison_after,
                 hold_seconds=settings.worker.hold_seconds,
-                spool=_spool(settings.worker),
+                spool=spool_of(settings.worker),
             ),
             delays=delays,
             presence=present.presence,
@@ -252,14 +251,6 @@ async def worker(
 
 def _nobody_counts(agent: str, seconds: float) -> None:
     """Without a port for metrics."""
-
-
-def _spool(settings: WorkerSettings) -> FileSpool | None:
-    if not settings.spool_max_bytes:
-        return None
-    by_default = Path(settings.runtime_folder or Path(tempfile.gettempdir()) / "crewline") / "spool"
-    folder = Path(settings.spool_folder) if settings.spool_folder else by_default
-    return FileSpool(folder, settings.spool_max_bytes)
 
 
 def _others(catalog: AgentCatalog, runtimes: Collection[RuntimeName]) -> list[AgentName]:
