@@ -181,14 +181,14 @@ async def test_what_is_deleted_before_a_worker_was_done_with_it_ends_and_says_so
     await in_the_delays(fleet, waits)
     fleet.kill("worker")
     unread = await user.submit("sleeper", {})
-    _, plain = await user.produce_unnamed(SLEEPER, QUICK)
+    unnamed_one = await unnamed(user)
     canceled = await user.submit("sleeper", {})
     await caught_up(fleet)
     assert (await user.http.post(f"/v1/tasks/{canceled}/cancel", json={})).is_success
     await delete_all(fleet, SLEEPER)
 
     fleet.start(*WORKER)
-    for task_id in (unread, plain, slow):
+    for task_id in (unread, unnamed_one, slow):
         task = await user.ended(task_id, within=90)
         assert (task["state"], task["reason"]) == ("failed", "lost-by-retention")
         assert (task["error"]["code"], task["error"]["retryable"]) == ("lost-by-retention", True)
@@ -211,3 +211,38 @@ async def in_the_delays(fleet: Fleet, waiting: str) -> None:
     ):
         while (await consumer.getone()).key != waiting.encode():
             pass
+
+
+async def make_anew(fleet: Fleet, topic: str) -> None:
+    async with admin_of(fleet) as admin:
+        await admin.delete_topics([topic])
+
+        async def is_gone() -> bool:
+            return topic not in await admin.list_topics()
+
+        await until_true(is_gone)
+    made = fleet.run("topics", "apply")
+    assert made.returncode == 0, made.stderr
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_topic_made_anew_has_tasks_of_its_own(user: Outside, running: bool) -> None:
+    fleet = user.fleet
+    old = [await plain(user, f"old {number}") for number in range(3)]
+    for task_id in old:
+        assert (await user.ended(task_id))["state"] == "completed"
+    await caught_up(fleet)
+    if not running:
+        await fleet.stop("worker")
+    await make_anew(fleet, f"{fleet.prefix}.{SLEEPER}")
+    if not running:
+        fleet.start(*WORKER)
+    new = [await plain(user, f"new {number}") for number in range(2)]
+    for number, task_id in enumerate(new):
+        task = await user.ended(task_id, within=120)
+        assert (task["state"], task["input"]) == ("completed", f"new {number}")
+    assert runs(fleet) == Counter([*old, *new])
+
+
+async def plain(user: Outside, question: str) -> str:
+    return (await user.produce_unnamed(SLEEPER, json.dumps({"input": question}).encode()))[1]
