@@ -14,8 +14,8 @@ from app.domain.model.ids import AgentName, ContextId, TaskId
 from app.domain.model.letters import Settlement
 from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import milliseconds
-from app.domain.model.progress import Progress
-from app.domain.model.task import Task, TaskSummary
+from app.domain.model.progress import Progress, next_run_at
+from app.domain.model.task import Task, TaskSummary, describe
 from app.ports.event_log import Offsets, Shard, StoredOffsets
 
 _ALMOST_A_MILLISECOND = timedelta(microseconds=999)
@@ -112,7 +112,15 @@ class Unfinished(NamedTuple):
     task: Task
     offset: int
     """Where its latest message stands in the part that was asked about."""
-    not_before: datetime | None
+    waits_until: datetime | None
+    """The time its first or next run is to wait for, where it is."""
+
+
+def unfinished_of(
+    command: SubmitTask, progress: Progress | None, cancel: CancelTask | None, offset: int
+) -> Unfinished:
+    waits_until = next_run_at(progress) if progress else command.not_before
+    return Unfinished(describe(command, progress, cancel), offset, waits_until)
 
 
 def past_of(progress: Progress) -> Past:

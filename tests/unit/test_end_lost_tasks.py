@@ -131,11 +131,15 @@ async def test_what_is_still_there_or_in_somebodys_hand_or_waits_is_not_lost() -
 
 async def test_what_waits_for_its_time_is_lost_when_it_should_have_been_released_long_ago() -> None:
     for minutes, since, lost in ((5, 0, 0), (15, 14, 0), (15, 0, 1)):
-        case = Case()
-        await case.told(submitted(not_before=at(0)))
-        case.clock.advance(60 * minutes)
-        case.queue.since = at(60 * since)
-        assert len(await case.looked()) == lost
+        for told in (
+            [submitted(not_before=at(0))],
+            [submitted(), started(), retry_scheduled(not_before=0), canceling()],
+        ):
+            case = Case()
+            await case.told(*told)
+            case.clock.advance(60 * minutes)
+            case.queue.since = at(60 * since)
+            assert len(await case.looked()) == lost
 
 
 async def test_nothing_is_ended_before_the_views_have_what_was_told_when_it_was_suspected() -> None:

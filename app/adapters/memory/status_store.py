@@ -23,6 +23,7 @@ from app.ports.status_store import (
     ViewUpdate,
     past_of,
     portion,
+    unfinished_of,
 )
 
 _EventKey = tuple[int, int, str]
@@ -52,10 +53,15 @@ class MemoryStatusStore(StatusStore, ViewStore):
 
     async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
         return [
-            Unfinished(task, place.offset, self._commands[task_id].not_before)
+            unfinished_of(
+                self._commands[task_id],
+                self._progress.get(task_id),
+                self._cancels.get(task_id),
+                place.offset,
+            )
             for task_id, place in self._places.items()
             if (place.topic, place.partition) == shard and place.offset < below
-            if not (task := self._described(task_id)).state.terminal
+            if not self._described(task_id).state.terminal
         ]
 
     async def command(self, task_id: TaskId) -> SubmitTask | None:

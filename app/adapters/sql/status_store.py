@@ -22,6 +22,7 @@ from sqlalchemy import (
 from app.adapters.sql.database import Database
 from app.adapters.sql.rows import (
     LARGEST,
+    cancel_of,
     command_of,
     event_of,
     plain,
@@ -38,7 +39,16 @@ from app.domain.model.lifecycle import TaskState
 from app.domain.model.paging import Place, cursor_at, place_of, read_cursor
 from app.domain.model.task import Task, TaskSummary
 from app.ports.event_log import Offsets, Shard
-from app.ports.status_store import Page, Past, StatusStore, TaskFilter, Unfinished, past_of, portion
+from app.ports.status_store import (
+    Page,
+    Past,
+    StatusStore,
+    TaskFilter,
+    Unfinished,
+    past_of,
+    portion,
+    unfinished_of,
+)
 
 _CANCEL = select(cancels.c.body).where(cancels.c.task_id == tasks.c.id).scalar_subquery()
 _KNOWN = (tasks.c.command, tasks.c.traceparent, tasks.c.progress, _CANCEL)
@@ -101,8 +111,13 @@ class SqlStatusStore(StatusStore):
         )
         rows = await self._database.read(lambda views: views.execute(wanted).all())
         return [
-            Unfinished(task_of(*known), offset, command_of(*known[:2]).not_before)
-            for offset, *known in rows
+            unfinished_of(
+                command_of(command, traceparent),
+                progress_of(told) if told else None,
+                cancel_of(cancel) if cancel else None,
+                offset,
+            )
+            for offset, command, traceparent, told, cancel in rows
         ]
 
     async def command(self, task_id: TaskId) -> SubmitTask | None:

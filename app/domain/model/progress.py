@@ -7,6 +7,7 @@ dead letters opens a task again, and then for later attempts only.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import assert_never
 
@@ -126,6 +127,17 @@ class Progress:
         return replace(self, attempts=kept)
 
 
+_AGAIN_AT = "again at "
+
+
+def next_run_at(progress: Progress) -> datetime | None:
+    """The time its next run waits for, where one is to follow."""
+    latest = progress.latest
+    if latest.reason is not Reason.RETRYING or latest.message is None:
+        return None
+    return datetime.fromisoformat(latest.message.removeprefix(_AGAIN_AT))
+
+
 def fold(progress: Progress | None, event: ResultEvent, offset: int) -> Progress:
     """What is known after one more event; `offset` is where the event stands in the results log.
 
@@ -190,7 +202,7 @@ def _news(event: ResultEvent, offset: int) -> News:
         case TaskProgressed():
             return news(message=event.message, usage=event.usage)
         case TaskRetryScheduled():
-            again = f"again at {rfc3339(event.not_before)}"
+            again = f"{_AGAIN_AT}{rfc3339(event.not_before)}"
             return news(reason=Reason.RETRYING, message=again, error=event.error, usage=event.usage)
         case TaskInputRequired():
             question = event.input_request

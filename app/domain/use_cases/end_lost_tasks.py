@@ -97,11 +97,9 @@ class EndLostTasks:
             return False
         if presence.fleet.holder(task.id, presence.profile.worker_id) is not None:
             return False
-        if task.attempts:
-            return task.attempts[-1].state != "retrying"  # it waits with the delays
-        if found.not_before is None:
+        if found.waits_until is None:
             return True
-        since = max(found.not_before, part.since or found.not_before)
+        since = max(found.waits_until, part.since or found.waits_until)
         return self.clock.now() - since > _TO_RELEASE
 
     async def _end(self, task: Task) -> None:
