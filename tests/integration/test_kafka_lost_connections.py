@@ -29,6 +29,20 @@ class TestLostConnections(OnKafka, KafkaTopics):
         ) as consumer:
             yield consumer
 
+    async def test_who_asks_for_very_many_partitions_asks_less_often(
+        self,
+        connection: KafkaConnection,
+        consumer: AIOKafkaConsumer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        fetcher, waits = consumer._fetcher, {}
+        for count in (3, 1_600, 3_000, 100_000):
+            many = set(range(count))
+            monkeypatch.setattr(fetcher._subscriptions, "assigned_partitions", lambda: many)  # noqa: B023
+            waits[count] = fetcher._fetch_max_wait_ms
+        own = connection.consumer_settings()["fetch_max_wait_ms"]
+        assert waits == {3: own, 1_600: own, 3_000: 900, 100_000: 1_000}
+
     async def test_one_that_goes_while_an_answer_is_awaited_ends_no_reading(
         self, log: KafkaEventLog, consumer: AIOKafkaConsumer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
