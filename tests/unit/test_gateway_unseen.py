@@ -41,6 +41,7 @@ async def test_who_accepted_a_task_knows_it_without_views(gateway: Gateway) -> N
         assert waited.json() == answer.json()
         again = await http.post(f"{path}/cancel")
         assert (again.status_code, again.json()["reason"]) == (202, "canceling")
+        assert (await http.get(path)).json() == again.json()
 
 
 async def test_where_the_views_lag_an_id_may_exist(gateway: Gateway) -> None:

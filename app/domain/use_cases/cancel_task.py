@@ -46,4 +46,8 @@ class CancelTaskHandler:
         with suppress(StoreUnavailable):  # it is canceled whether the views can say so or not
             if task:
                 await self.status.seen_canceling(task_id)
-        return canceling(task, cancel) if task else canceled_unseen(cancel)
+        if task is None:
+            return canceled_unseen(cancel)
+        answer = canceling(task, cancel)
+        self.status.answered(answer)
+        return answer

@@ -87,6 +87,11 @@ class ReadStatus:
         if task.state is TaskState.SUBMITTED and not task.attempt and task.id not in self.answers:
             self.answers.add(task.model_copy(update={"reason": Reason.ACCEPTED}))
 
+    def answered(self, task: Task) -> None:
+        """Remember this of a task the views have not read of, so that who asks reads no less."""
+        if task.id in self.answers:
+            self.answers.add(task)
+
     async def find(self, task_id: TaskId) -> Task:
         """The task; raise `UnknownTask` only where the views have read all that was ever said.
 
