@@ -21,7 +21,7 @@ COMPOSE := docker compose --file docker-compose.kafka.yml
 LOCK := pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev ready test chaos hostile check style lint types imports unit format lock lock-check bench temporal wheel up down clean
+.PHONY: help dev ready test chaos fuzz hostile check style lint types imports unit format lock lock-check bench temporal wheel up down clean
 
 help: ## Show this text.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,9 @@ chaos: $(VENV)/.dev ## Break everything for MINUTES (1), and prove that nothing 
 
 hostile: $(VENV)/.dev ## Ask what would stop others, all of it at once for MINUTES (1): answers stay quick, memory flat.
 	@"$(RUN)/python" -m tests.hostile $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+fuzz: $(VENV)/.dev ## Ask the gateway whatever its OpenAPI document allows, for MINUTES (10). SEED repeats a run.
+	@FUZZ_SECONDS=$$(( $(or $(MINUTES),10) * 60 )) FUZZ_SEED=$(or $(SEED),$$(date +%s)) "$(RUN)/pytest" tests/fuzz $(ARGS)
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended.
 	@"$(RUN)/ruff" format
