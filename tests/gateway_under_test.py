@@ -31,6 +31,7 @@ from app.entrypoints.gateway.app import create_app
 from app.entrypoints.gateway.draining import Draining
 from app.entrypoints.gateway.protocol import ProblemHttpProtocol
 from app.entrypoints.gateway.services import GatewayLimits, GatewayServices, LetterServices
+from app.entrypoints.http_server import TakingTurns
 from app.ports.clock import Clock
 from app.ports.event_log import EventLog
 from app.ports.status_store import StatusStore
@@ -144,7 +145,12 @@ class Gateway:
     async def listening(self) -> AsyncIterator[str]:
         """The address of a real server."""
         config = uvicorn.Config(
-            self.app, port=0, http=ProblemHttpProtocol, log_config=None, ws="none", lifespan="on"
+            TakingTurns(self.app),
+            port=0,
+            http=ProblemHttpProtocol,
+            log_config=None,
+            ws="none",
+            lifespan="on",
         )
         async with self.running(), _Server(config).listening() as url:
             yield url

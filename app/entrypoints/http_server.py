@@ -4,12 +4,57 @@ import asyncio
 import contextlib
 import errno
 import socket
+from collections import deque
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.model.errors import Unavailable
+
+_AT_ONCE = 4
+"""Requests that begin in one round of the event loop."""
+PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics"})
+
+
+class TakingTurns:
+    """Has a crowd of requests begin a few at a time, so that probes and the rest get their turns.
+
+    What a request does before it first waits is one piece of work; of a thousand that come at once
+    each would else have to wait for the thousand.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._begun = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in PROBES:
+            await self._turn()
+        await self._app(scope, receive, send)
+
+    async def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._begun == 0:
+            loop.call_soon(self._next_round)
+        self._begun += 1
+        if self._begun > _AT_ONCE:
+            turn = loop.create_future()
+            self._waiting.append(turn)
+            await turn
+
+    def _next_round(self) -> None:
+        self._begun = 0
+        while self._waiting and self._begun < _AT_ONCE:
+            turn = self._waiting.popleft()
+            if not turn.done():  # else its request was canceled
+                turn.set_result(None)
+                self._begun += 1
+        if self._waiting:
+            self._begun = _AT_ONCE
+        if self._begun:
+            asyncio.get_running_loop().call_soon(self._next_round)
 
 
 class PortTaken(Unavailable):
@@ -31,7 +76,7 @@ class HttpServer(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                TakingTurns(app),
                 http=protocol or "auto",
                 ws="none",
                 log_config=None,

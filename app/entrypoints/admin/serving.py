@@ -19,6 +19,7 @@ from app.entrypoints.admin.worker_meter import WorkerMeter
 from app.entrypoints.bootstrap.processes import ProjectorParts, WorkerParts
 from app.entrypoints.bootstrap.stores import Store
 from app.entrypoints.bootstrap.telemetry import VERSION
+from app.entrypoints.gateway.protocol import ProblemHttpProtocol
 from app.entrypoints.http_server import HttpServer, listen
 from app.entrypoints.process import Stop
 from app.entrypoints.settings import ProjectorSettings, WorkerSettings
@@ -111,7 +112,9 @@ async def _serving(
     Info("crewline_build", "Which Crewline this is.", registry=registry).info({"version": VERSION})
     ProcessCollector(registry=registry)
     with listen(host, port, f"{group}__ADMIN_PORT") as listening:
-        server = HttpServer(create_app(health, registry, VERSION), drain_seconds=1)
+        server = HttpServer(
+            create_app(health, registry, VERSION), drain_seconds=1, protocol=ProblemHttpProtocol
+        )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         host, port = listening.getsockname()[:2]
         _log.info("probes and metrics", host=host, port=port)

@@ -13,10 +13,11 @@ from app.entrypoints.gateway.problems import Violation, invalid
 from app.entrypoints.gateway.violations import unknown
 
 
-def unambiguous(request: Request) -> None:
+async def unambiguous(request: Request) -> None:
     """Raise a 422 `Problem` for a parameter no route of ours reads, or for two where one counts.
 
-    Probes and pages outside `/v1` may be asked with anything.
+    Probes and pages outside `/v1` may be asked with anything. A coroutine, though it never waits:
+    FastAPI would have a thread for each request run a plain function.
     """
     route = request.scope["route"]
     if not request.query_params or not isinstance(route, APIRoute) or _outside(route):

@@ -16,9 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.entrypoints.gateway.problems import Problem, of_status
 from app.entrypoints.gateway.services import GatewayServices
 from app.entrypoints.gateway.tracing import trace_id
+from app.entrypoints.http_server import PROBES
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 _OWN = frozenset({"same-origin", "none"})
 """`none` is what the person at the browser asked for, and no page."""
 _ANY = "*"
@@ -70,7 +70,7 @@ class RequestGuard:
         if not self._hosts or _ANY in self._hosts or not host:
             return True
         name = _name(host)
-        if _is_loopback(name) or (path in _PROBES and _address(name)):
+        if _is_loopback(name) or (path in PROBES and _address(name)):
             return True
         return any(
             name.endswith(each[1:]) if each.startswith("*.") else name == each
