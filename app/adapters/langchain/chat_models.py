@@ -29,7 +29,7 @@ from app.ports.chat_model import (
 from app.ports.sdk_errors import translated
 
 _MOST_KEPT = 64
-"""Models kept open. Each holds a connection pool, and a task may name any model it likes."""
+"""Models kept open. Each holds a connection pool, and a task may name one of many models."""
 
 _Key = tuple[Model, float | None, int | None]
 

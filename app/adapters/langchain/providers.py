@@ -27,7 +27,7 @@ _SECRETS = frozenset(name for names in KEYS.values() for name in names if name.e
 
 _PLACEHOLDER = re.compile(
     r"<.*>|\[.*\]|\{.*\}|.*\.\.\.|.*x{8,}.*|\*+"
-    r"|(sk[-_])?(your|my|insert|enter|put|paste|add)[-_ ].*"
+    r"|(sk[-_])?(your|insert|enter|paste)[-_ ].*"
     r"|(sk[-_])?(change[-_]?me|replace[-_]?me|placeholder|todo|(api[-_]?)?key([-_]here)?|none|null)",
     re.IGNORECASE,
 )
@@ -54,7 +54,11 @@ class Providers:
 
     def key_faults(self, provider: str) -> tuple[str, ...]:
         """Why the variables that are set cannot work, a sentence each; no value is in it."""
-        ours = provider == "openai" and self._openai_url()
+        ours = bool(
+            provider in self._base_urls
+            or self._value(f"{provider.upper()}_BASE_URL")
+            or (provider == "openai" and self._openai_url())
+        )
         names = [*KEYS.get(provider, ()), *(_OPENAI_URLS if provider == "openai" else ())]
         faults = []
         for name in names:

@@ -22,7 +22,7 @@ from app.ports.rate_limiter import Rate, RateLimiter, RateLimiterUnavailable
 _log = logging.getLogger(__name__)
 
 _MOST_KEPT = 64
-"""Breakers; a task may name any provider it likes."""
+"""Breakers; where every model is allowed, a task may name any provider."""
 
 EVERY = "*"
 """Stands for every provider that is not named."""
