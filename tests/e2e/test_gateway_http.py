@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from app.entrypoints.gateway import protocol
-from tests.builders import completed, progressed, started, submitted, task_id, token
+from tests.builders import completed, failed, progressed, started, submitted, task_id, token
 from tests.gateway_under_test import QUICK, Gateway, until
 
 DOCS = Path(__file__).parents[2] / "docs" / "http.md"
@@ -218,7 +218,8 @@ async def test_a_gateway_that_stops_ends_its_streams_and_waits(gateway: Gateway)
 async def test_the_examples_of_the_documentation_work(gateway: Gateway, url: str) -> None:
     """Every `curl` in the document, with its own words, against this gateway."""
     text = DOCS.read_text().replace("http://127.0.0.1:8000", url)
-    text = text.replace("$TASK/cancel", f"{task_id('running')}/cancel").replace("$TASK", task_id())
+    text = text.replace("$TASK/cancel", f"{task_id('running')}/cancel")
+    text = text.replace("$TASK/retry", f"{task_id('failed')}/retry").replace("$TASK", task_id())
     commands = [
         line
         for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
@@ -228,6 +229,7 @@ async def test_the_examples_of_the_documentation_work(gateway: Gateway, url: str
     assert len(commands) >= 6
     await gateway.happen(submitted(), started(), completed())
     await gateway.happen(submitted("running"), started("running"))
+    await gateway.happen(submitted("failed"), started("failed"), failed("failed"))
     for command in commands:
         process = await asyncio.create_subprocess_exec(
             *shlex.split(command),
