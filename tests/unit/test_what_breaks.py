@@ -1,7 +1,7 @@
 """What breaks a worker's handling of a task does not have it run without end."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection, Mapping
 
 import pytest
 
@@ -13,9 +13,9 @@ from app.domain.model.events import Event, Result, TaskCompleted, TaskFailed, Tr
 from app.domain.model.ids import TaskId
 from app.domain.model.lifecycle import Reason
 from app.domain.model.messages import Message
-from app.domain.model.task import Task
 from app.ports.agent_runtime import RunContext, TaskInput
 from app.ports.event_log import LogUnavailable
+from app.ports.status_store import Past
 from app.ports.task_queue import Undecodable
 from tests.builders import submitted
 from tests.unit.at_work import Scripted, Worker, answer, delivered
@@ -89,7 +89,7 @@ async def test_a_message_that_is_no_task_and_breaks_its_worker_is_set_aside_alon
 
 
 class Broken(MemoryStatusStore):
-    async def find(self, task_id: TaskId) -> Task | None:
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         raise TypeError("a row that nobody expected")
 
 
