@@ -225,3 +225,13 @@ def test_agents_without_a_budget_have_the_usual_one_where_somebody_keeps_it(
     assert budgets.pop(AgentName("unmetered")) is None
     assert len(budgets) >= 4, "those that come with Crewline are among them"
     assert set(budgets.values()) == {usual}
+
+
+LAUGHS = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize("more", [f"l0: &l0 [x]\n{LAUGHS}", "a: &a [*a]\n"])
+def test_aliases_that_make_more_than_any_memory_holds_are_refused(
+    tmp_path: Path, more: str
+) -> None:
+    assert "aliases make over 100,000 values" in refusal(write(tmp_path, MINIMAL + more))

@@ -29,7 +29,7 @@ def read_prices(own: Sequence[Path] = ()) -> Prices:
 def _prices_in(file: Traversable) -> Iterator[Price]:
     try:
         content = read_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise InvalidPrices(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
     match content:
         case {"taken": taken, "prices": [*entries], **rest} if not rest:
