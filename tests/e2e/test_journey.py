@@ -176,7 +176,9 @@ def test_an_id_that_submit_prints_leads_to_status_tail_and_list(fleet: Fleet) ->
     (row,) = fleet.run("list", "--label", "by=cli").stdout.splitlines()
     assert row.split("\t")[:3] == [task_id, "completed", "business-analyst"]
     listed = json.loads(fleet.run("list", "--label", "by=cli", "--json").stdout)
-    assert listed["items"] == [as_json]
+    left_out = {"input", "parameters", "result"}  # lists are of bounded size
+    shown = {name: value for name, value in as_json.items() if name not in left_out}
+    assert listed["items"] == [shown]
 
 
 def test_agents_lists_the_shipped_ones_and_ours(fleet: Fleet) -> None:
