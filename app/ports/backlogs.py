@@ -23,3 +23,10 @@ class Backlogs(Protocol):
 
         Tasks that wait for a time of their own do not count.
         """
+
+    @abstractmethod
+    def topics(self) -> Mapping[str, int]:
+        """How many tasks wait or run in each topic, as of the last look.
+
+        Topics are told that no agent can have by their name, too; nobody reads those.
+        """

@@ -87,6 +87,26 @@ class TestKafkaBacklogs(BacklogsContract):
             await until_true(nothing_lags)
         assert len(seen) == 6
 
+    async def test_a_topic_that_no_agent_can_have_is_told_with_what_waits_there(
+        self, tasks_on_kafka: OnKafka, backlogs: Backlogs
+    ) -> None:
+        topic = f"{tasks_on_kafka.topics.prefix}.commands.A.b.c"
+        admin = AIOKafkaAdminClient(**tasks_on_kafka.connection.admin_settings())
+        await admin.start()
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        await admin.close()
+        for _ in range(2):
+            await tasks_on_kafka.producer.send_and_wait(topic, b"{}")
+        await tasks_on_kafka.put(submitted("t-1"))
+
+        async def told() -> bool:
+            assert (await backlogs.look())[ANALYST].open == 1
+            waiting = backlogs.topics()
+            ours = tasks_on_kafka.topics.commands(ANALYST)
+            return (waiting.get(topic), waiting.get(ours)) == (2, 1)
+
+        await until_true(told, within=30)
+
     async def test_what_retention_has_deleted_does_not_wait(
         self, tasks_on_kafka: OnKafka, backlogs: Backlogs
     ) -> None:

@@ -26,6 +26,9 @@ class Seen(Backlogs):
     def __init__(self) -> None:
         self.depth: Depth | None = Depth(0, 0)
 
+    def topics(self) -> dict[str, int]:
+        return {}
+
     async def look(self) -> Mapping[AgentName, Depth]:
         if self.depth is None:
             raise LogUnavailable("away")

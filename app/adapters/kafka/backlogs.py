@@ -1,7 +1,7 @@
 """How much waits on the command topics: their ends, and what the workers committed as done."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -31,7 +31,8 @@ class KafkaBacklogs(Backlogs):
         self._connection = connection
         self._topics = topics
         self._group = group
-        self._partitions: dict[TopicPartition, AgentName] = {}
+        self._partitions: dict[TopicPartition, AgentName | None] = {}
+        self._waiting: Mapping[str, int] = {}
         self._partitions_at: float | None = None
         self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
         self._counts: RecordCounts | None = None
@@ -55,6 +56,9 @@ class KafkaBacklogs(Backlogs):
             await self._close()
             raise LogUnavailable("how much waits cannot be read now") from error
 
+    def topics(self) -> Mapping[str, int]:
+        return self._waiting
+
     async def _look(self) -> Mapping[AgentName, Depth]:
         admin, consumer = await self._connected()
         await self._find_topics(admin, consumer)
@@ -72,9 +76,14 @@ class KafkaBacklogs(Backlogs):
         }
         records = await self._count({name: (a, b) for name, (a, b) in unread.items() if a < b})
         found: defaultdict[AgentName, list[Depth]] = defaultdict(list)
+        waiting: Counter[str] = Counter()
         for name, agent in self._partitions.items():
             start, end = starts[name], ends[name]
-            found[agent].append(depth_of(commits.get(name), start, end, records.get(name)))
+            depth = depth_of(commits.get(name), start, end, records.get(name))
+            waiting[name.topic] += depth.open
+            if agent is not None:
+                found[agent].append(depth)
+        self._waiting = waiting
         return {
             agent: Depth(sum(each.open for each in depths), sum(each.done for each in depths))
             for agent, depths in found.items()
@@ -93,9 +102,9 @@ class KafkaBacklogs(Backlogs):
         if self._partitions_at is not None and now - self._partitions_at < _NEW_TOPICS_AFTER:
             return
         names = {
-            name: known.agent
+            name: known.agent if (known := self._topics.read_command_topic(name)) else None
             for name in await admin.list_topics()
-            if (known := self._topics.read_command_topic(name))
+            if self._topics.is_below_commands(name)
         }
         described = await admin.describe_topics(list(names)) if names else []
         found = {

@@ -134,6 +134,10 @@ class Topics:
             AgentName(match[1]), RuntimeName(runtime) if runtime else None, self.is_urgent(topic)
         )
 
+    def is_below_commands(self, topic: str) -> bool:
+        """Whether a task may have been sent there, be it by mistake: whatever comes then."""
+        return topic.startswith((self.commands(""), self.urgent("")))
+
     def is_urgent(self, topic: str) -> bool:
         """Whether what stands there goes before other tasks."""
         return topic.startswith(f"{self.prefix}.urgent.")

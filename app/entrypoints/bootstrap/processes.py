@@ -28,6 +28,7 @@ from app.domain.use_cases.read_status import ReadStatus
 from app.domain.use_cases.release_delayed import ReleaseDelayed
 from app.domain.use_cases.run_task import RunTaskHandler
 from app.domain.use_cases.submit_task import SubmitTaskHandler
+from app.domain.use_cases.unread_topics import UnreadTopics
 from app.domain.use_cases.unseen_endings import UnseenEndings
 from app.domain.use_cases.views_lag import ViewsLag
 from app.entrypoints.bootstrap.agents import agents_of, runtimes_of
@@ -129,6 +130,7 @@ async def gateway(
             "results": asyncio.create_task(waiters.run()),
             "backlogs": asyncio.create_task(admission.watch()),
             "workers": asyncio.create_task(follow.run()),
+            "unread topics": asyncio.create_task(UnreadTopics(backlogs, follow.fleet).watch()),
         }
         for what, loop in loops.items():
             loop.add_done_callback(partial(_say_if_broken, what))
