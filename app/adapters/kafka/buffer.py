@@ -22,8 +22,7 @@ class Buffer:
         self._limits = limits
         self._is_urgent = urgent
         self._low = (limits.buffer - limits.slots) // 2
-        self._others: Counter[str] = Counter()
-        self._urgent: Counter[str] = Counter()
+        self._others, self._urgent = _Held(), _Held()
         self._bytes = 0
 
     @property
@@ -42,7 +41,7 @@ class Buffer:
         """Forget all that is held of a partition."""
         topic = partition.name.topic
         held = self._urgent if self._is_urgent(topic) else self._others
-        _add(held, topic, -partition.offsets.unfinished)
+        held.add(topic, -partition.offsets.unfinished)
         self._bytes -= partition.held_bytes
 
     def half_empty(self, running: int, topic: str, running_of_topic: int) -> bool:
@@ -50,22 +49,22 @@ class Buffer:
 
         A topic that has to do with its share must not run dry: others would take its slots.
         """
-        if self._others.total() - running <= self._low:
+        if self._others.total - running <= self._low:
             return True
-        share = self._limits.buffer // max(len(self._others), 1)
-        return self._others[topic] - running_of_topic <= share // 2
+        share = self._limits.buffer // max(len(self._others.of), 1)
+        return self._others.of[topic] - running_of_topic <= share // 2
 
     def crowded_by(self, claim: Claim) -> bool:
         """Whether it is nearly full, or the claim keeps its partition's commits behind."""
         limits, reached = self._limits, claim.partition.offsets.next or 0
         return (
-            self._others.total() > limits.buffer * _CROWDED
+            self._others.total > limits.buffer * _CROWDED
             or self._bytes > limits.buffer_bytes * _CROWDED
             or reached - claim.record.offset > limits.window // 2
         )
 
     def _count(self, claim: Claim, sign: int) -> None:
-        _add(self._urgent if claim.urgent else self._others, claim.record.topic, sign)
+        (self._urgent if claim.urgent else self._others).add(claim.record.topic, sign)
         size = sign * len(claim.record.value or b"")
         self._bytes += size
         claim.partition.held_bytes += size
@@ -75,8 +74,8 @@ class _Room(Room):
     def __init__(
         self,
         limits: Limits,
-        others: Counter[str],
-        urgent: Counter[str],
+        others: "_Held",
+        urgent: "_Held",
         is_urgent: Callable[[str], bool],
         *,
         full: bool,
@@ -97,10 +96,10 @@ class _Room(Room):
 
 
 class _Part:
-    def __init__(self, limit: int, held: Counter[str], *, full: bool) -> None:
+    def __init__(self, limit: int, held: "_Held", *, full: bool) -> None:
         self._limit = limit
-        self._held = held.copy()
-        self._total = held.total()
+        self._held = held.of.copy()
+        self._total = held.total
         self._full = full
 
     def of(self, topic: str) -> int:
@@ -115,7 +114,15 @@ class _Part:
         self._total += count
 
 
-def _add(held: Counter[str], topic: str, count: int) -> None:
-    held[topic] += count
-    if not held[topic]:
-        del held[topic]
+class _Held:
+    """How many records are held, of each topic and in all."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+        self.total = 0
+
+    def add(self, topic: str, count: int) -> None:
+        self.total += count
+        self.of[topic] += count
+        if not self.of[topic]:
+            del self.of[topic]
