@@ -10,6 +10,7 @@ import pytest
 
 from app.entrypoints.gateway import protocol
 from tests.builders import started, submitted, task_id
+from tests.e2e.fleet import Fleet
 from tests.gateway_under_test import Gateway
 
 LINE = b"GET /livez HTTP/1.1\r\n"
@@ -331,3 +332,23 @@ async def test_an_idle_connection_ends(url: str, monkeypatch: pytest.MonkeyPatch
         assert (await used.answer()).status == 200
         assert await silent.ends()
         assert await used.ends()
+
+
+@pytest.mark.kafka
+async def test_a_gateway_on_the_loopback_is_nobody_elses(fleet: Fleet) -> None:
+    """The process as it is started: with its own settings, on its own port."""
+    fleet.start("gateway")
+    await fleet.ready()
+    asked = b"POST /v1/dead-letters/redrive HTTP/1.1\r\n"
+    port = fleet.url.rpartition(":")[2].encode()
+    for headers, status in (
+        (b"Host: 127.0.0.1:" + port + b"\r\n", 200),
+        (b"Host: localhost:" + port + b"\r\nSec-Fetch-Site: same-origin\r\n", 200),
+        (b"Host: evil.example\r\n", 421),
+        (HOST + b"Origin: http://evil.example\r\n", 403),
+        (HOST + b"Sec-Fetch-Site: cross-site\r\n", 403),
+        (b"", 400),
+        (b"Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", 400),
+    ):
+        async with line(fleet.url, asked + headers + b"Content-Length: 0\r\n\r\n") as client:
+            assert (headers, (await client.answer()).status) == (headers, status)
