@@ -108,7 +108,7 @@ class LogEnds(Protocol):
 
     @abstractmethod
     async def ends(self) -> Offsets:
-        """Where each shard ends now in which tasks are asked for or told of.
+        """Where each shard ends now in which tasks are asked for, told of or set aside.
 
         Raises `LogUnavailable`.
         """

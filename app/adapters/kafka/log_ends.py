@@ -1,4 +1,4 @@
-"""Where the commands and the results end, for whoever must know whether the views have read all."""
+"""Where commands, results and dead letters end, to tell whether the views have read all."""
 
 import asyncio
 from types import TracebackType
@@ -75,7 +75,8 @@ class KafkaLogEnds(LogEnds):
         self._partitions, self._partitions_at = found, now
 
     def _tells_of_tasks(self, topic: str) -> bool:
-        return topic == self._topics.results or bool(self._topics.read_command_topic(topic))
+        told = (self._topics.results, self._topics.dead_letters)
+        return topic in told or bool(self._topics.read_command_topic(topic))
 
     async def _connected(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         if self._clients is None:

@@ -148,5 +148,5 @@ class MemoryLogEnds(LogEnds):
         self._log = log
 
     async def ends(self) -> Offsets:
-        others = {self._log.control_topic, self._log.dead_letters_topic, self._log.traces_topic}
+        others = {self._log.control_topic, self._log.traces_topic}
         return {shard: end for shard, end in self._log.ends().items() if shard.topic not in others}

@@ -11,6 +11,7 @@ from app.domain.model.errors import Conflict, UnknownDeadLetter
 from app.domain.model.ids import LetterId
 from app.domain.model.letters import KnownLetter, LetterRedriven, Settlement
 from app.domain.model.messages import rfc3339
+from app.domain.use_cases.views_lag import ViewsBehind, ViewsLag
 from app.ports.letter_store import LetterFilter, LetterPage, LetterStore
 from app.ports.status_store import StatusStore
 
@@ -57,10 +58,19 @@ class ReadLetters:
     store: LetterStore
     status: StatusStore
     recent: RecentSettlements = field(default_factory=RecentSettlements)
+    lag: ViewsLag | None = None
+    """How far the views are behind; without it what they lack is unknown."""
 
     async def find(self, letter_id: LetterId) -> KnownLetter:
-        """The letter with its bytes; raise `UnknownDeadLetter`."""
+        """The letter with its bytes; raise `UnknownDeadLetter`, or `ViewsBehind` while they are."""
         known = await self.store.find(letter_id)
+        if known is None and self.lag:
+            if not await self.lag.has_caught_up(PATIENCE):
+                raise ViewsBehind(
+                    "the views have not read all of the log yet, so nobody can tell here whether "
+                    f"there is a dead letter {letter_id}; ask again"
+                )
+            known = await self.store.find(letter_id)  # it may have come meanwhile
         if known is None:
             raise UnknownDeadLetter(f"no dead letter {letter_id} is known")
         return self.recent.on(known)

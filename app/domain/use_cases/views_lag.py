@@ -1,10 +1,13 @@
 """Whether the views have read all that the log tells of tasks: what they lack may exist or not."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from app.domain.model.errors import Unavailable
 from app.domain.use_cases.shared_look import SharedLook
 from app.ports.event_log import LogEnds, Offsets, StoredOffsets
+
+_LOOK_AGAIN = 0.05
 
 
 class ViewsBehind(Unavailable):
@@ -38,3 +41,13 @@ class ViewsLag:
             return True
         now = await self._ends()
         return all(offsets.get(shard, 0) <= now.get(shard, 0) for shard in ahead)
+
+    async def has_caught_up(self, seconds: float) -> bool:
+        """Whether the views have read what stands in the log now, within so many seconds."""
+        ends = await self.ends()
+        give_up = asyncio.get_running_loop().time() + seconds
+        while not await self.have_read(ends):
+            if asyncio.get_running_loop().time() >= give_up:
+                return False
+            await asyncio.sleep(_LOOK_AGAIN)
+        return True

@@ -80,7 +80,8 @@ async def gateway(
         broker.backlogs(settings.worker.group) as backlogs,
         broker.log_ends() as ends,
     ):
-        status = ReadStatus(store.status, waiters, clock, ViewsLag(ends, store.status))
+        lag = ViewsLag(ends, store.status)
+        status = ReadStatus(store.status, waiters, clock, lag)
         gateway = settings.gateway
         admission = Admission(
             backlogs, clock, gateway.max_backlog, critical_passes=gateway.critical_passes_backlog
@@ -93,7 +94,7 @@ async def gateway(
                     catalog, observed_log, store.status, clock, admission=admission
                 ),
                 letters=LetterServices.of(
-                    ReadLetters(store.letters, store.status),
+                    ReadLetters(store.letters, store.status, lag=lag),
                     observed_log,
                     log.redelivery(),
                     catalog,
