@@ -29,7 +29,7 @@ async def test_a_gateway_that_hears_of_no_results_is_not_ready(tmp_path: Path) -
                 draining=Draining(),
             ) as app,
             httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://gateway"
+                transport=httpx.ASGITransport(app), base_url="http://localhost"
             ) as client,
         ):
 
