@@ -1,11 +1,15 @@
 """Agents that run by rules: procedures, templates, and how they refuse."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
 from app.adapters.local.catalog import FileCatalog
+from app.adapters.rules.brief import read_brief
+from app.adapters.rules.procedure import Draft, Stopped
 from app.adapters.rules.runtime import RulesRuntime
 from app.domain.model.agents import AgentSpec
 from app.domain.model.errors import InvalidAgent, RunFailed
@@ -176,3 +180,26 @@ async def test_the_documentations_agent_works_as_it_is_printed(tmp_path: Path) -
     for parameters, said in (({}, "Hello Ann!"), ({"title": "Dr"}, "Hello Ann, Dr!")):
         result = await RulesRuntime().run(spec, task("Ann", **parameters), RecordingContext())
         assert result.output == said
+
+
+async def test_a_canceled_run_stops_between_the_steps_of_its_procedure() -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
+    def endless(text: str, parameters: dict[str, JsonValue]) -> Draft:
+        begun.set()
+        try:
+            while True:
+                read_brief("a shop for 10 users")
+        except Stopped:
+            stopped.set()
+            raise
+
+    runtime = RulesRuntime(procedures={"endless": endless})
+    spec = agent("rules", procedure="endless", template="{{ text }}")
+    running = asyncio.create_task(runtime.run(spec, task("x"), RecordingContext()))
+    assert await asyncio.to_thread(begun.wait, 20)
+    running.cancel()
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert stopped.is_set()
