@@ -94,7 +94,7 @@ class Replicas(KafkaTopics):
                     )
                 )
                 client = httpx.AsyncClient(
-                    transport=httpx.ASGITransport(app), base_url="http://gateway", timeout=60
+                    transport=httpx.ASGITransport(app), base_url="http://localhost", timeout=60
                 )
                 clients.append(await stack.enter_async_context(client))
             yield clients
