@@ -33,10 +33,12 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_bare")
 async def test_a_driver_that_is_missing_is_named_with_its_extra() -> None:
-    with pytest.raises(SettingsError, match=r"CREWLINE_STORE__URL needs: .*crewline\[postgres\]"):
+    with pytest.raises(
+        SettingsError, match=r"CREWLINE_STORE__URL needs the extra `postgres`: .*'\.\[postgres\]'"
+    ):
         async with open_store(POSTGRES):
             pass
-    with pytest.raises(SettingsError, match=r"REDIS_URL needs: .*crewline\[redis\]"):
+    with pytest.raises(SettingsError, match=r"REDIS_URL needs the extra `redis`: .*'\.\[redis\]'"):
         async with open_limits(REDIS):
             pass
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.domain.model.ids import AgentName, LetterId, TaskId, derived_task_id
-from app.domain.model.messages import Timestamp, Value, rfc3339
-from app.domain.model.redaction import Told
+from app.domain.model.messages import Timestamp, Told, Value, rfc3339
 
 
 class DeadLetterReason(StrEnum):

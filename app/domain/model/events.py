@@ -6,8 +6,7 @@ from pydantic import Field, JsonValue
 
 from app.domain.model.ids import AgentNameField, RuntimeNameField, TaskIdField, WorkerIdField
 from app.domain.model.lifecycle import Reason
-from app.domain.model.messages import Message, Timestamp, Value
-from app.domain.model.redaction import Told
+from app.domain.model.messages import Message, Timestamp, Told, Value
 
 
 class Usage(Value):

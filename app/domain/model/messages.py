@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from app.domain.model.redaction import mask_secrets
+
 
 def _in_utc_milliseconds(at: datetime) -> datetime:
     if at.tzinfo is not UTC:
@@ -45,6 +47,10 @@ def _no_number(at: object) -> object:
 
 WrittenTime = Annotated[Timestamp, BeforeValidator(_no_number)]
 """A `Timestamp` as people and programs write it: 5 is no moment in 1970, but a mistake."""
+
+
+Told = Annotated[str, AfterValidator(mask_secrets)]
+"""A text for people that may quote an exception: nobody's secrets are left in it."""
 
 
 class Value(BaseModel):

@@ -6,10 +6,7 @@ goes through `mask_secrets`. A process tells it the secrets it holds with `learn
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Annotated
 from urllib.parse import unquote
-
-from pydantic import AfterValidator
 
 SECRET_NAME = re.compile(
     r"passw|passphrase|secret|credential|authorization|cookie|private_?key|api_?key|access_?key|"
@@ -70,10 +67,6 @@ def mask_secrets(text: str) -> str:
     if "://" in text:
         text = _ADDRESS.sub(rf"\1{_MASK}", text)
     return _SHAPES.sub(_masked, text)
-
-
-Told = Annotated[str, AfterValidator(mask_secrets)]
-"""A text for people that may quote an exception: nobody's secrets are left in it."""
 
 
 def _masked(found: re.Match[str]) -> str:
