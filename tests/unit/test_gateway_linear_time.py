@@ -327,6 +327,15 @@ BODIES: dict[str, Build] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> Iterator[None]:
+    """Have the collector pass over what was made before: it is called for each request."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway(limits=GatewayLimits(max_body_bytes=5 * BODY))
