@@ -97,8 +97,8 @@ imports: $(VENV)/.dev
 unit: $(VENV)/.dev
 	@"$(RUN)/pytest" tests/unit --quiet --numprocesses auto $(ARGS)
 
-test: $(VENV)/.dev ## Run every test; the first lines say which broker and database they use.
-	@"$(RUN)/pytest" $(ARGS)
+test: $(VENV)/.dev ## Run every test, three files at a time; the first lines say which broker and database they use.
+	@"$(RUN)/pytest" --numprocesses 3 --dist loadfile $(ARGS)
 
 chaos: $(VENV)/.dev ## Break everything for MINUTES (1), and prove that nothing was lost. SEED, BROKERS=3, STORE=sqlite.
 	@"$(RUN)/python" -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
