@@ -43,11 +43,13 @@ $(RUN)/python: | $(UV)
 $(VENV)/.run: pyproject.toml requirements.lock | $(RUN)/python
 	@echo "Installing Crewline into $(VENV)"
 	@"$(UV)" $(INSTALL) --editable '.[$(EXTRAS)]'
+	@test -x "$(RUN)/pip" || "$(UV)" pip install --quiet --python "$(RUN)/python" pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml requirements.lock | $(RUN)/python
 	@echo "Installing Crewline and its developers' tools into $(VENV)"
 	@"$(UV)" $(INSTALL) --editable '.[$(EXTRAS)]' --group dev
+	@test -x "$(RUN)/pip" || "$(UV)" pip install --quiet --python "$(RUN)/python" pip
 	@touch $(VENV)/.run $@
 
 ready: $(VENV)/.dev ## Install everything that checks and tests need.

@@ -3,7 +3,7 @@
 A flood is one message of one logger, told apart by its text before its arguments are filled in.
 Its first few lines are written; what follows is counted. While it goes on, one line a minute says
 how often it was said; when it has been silent for a while, a last line says that it is over.
-Lines that belong to a task are always written.
+Lines that belong to a task, or have a traceback, are always written.
 """
 
 import logging
@@ -77,8 +77,17 @@ class FloodFilter(logging.Filter):
         self._timer: threading.Timer | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a line is written; the line that comes with a count is changed to say it."""
-        if record.levelno < logging.WARNING or _of_a_task(record):
+        """Whether a line is written; the line that comes with a count is changed to say it.
+
+        It never raises: what is wrong with a line is for the handler to say.
+        """
+        try:
+            return self._is_written(record)
+        except Exception:  # noqa: BLE001  # a broken message, or no thread to be had
+            return True
+
+    def _is_written(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING or _of_a_task(record) or _has_traceback(record):
             return True
         if record.name.startswith("aiokafka") and (advice := _advice(record)):
             record.advice = advice
@@ -130,19 +139,35 @@ class FloodFilter(logging.Filter):
         self._timer.start()
 
 
+_OF_EVERY_LINE = frozenset({"ts", "level", "logger", "_record", "_from_structlog"})
+_STANDARD = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "advice"))
+"""Attributes of a record that are no fields of its line."""
+
+
 def _of_a_task(record: logging.LogRecord) -> bool:
     if hasattr(record, "task_id") or "task_id" in get_contextvars() or current_run():
         return True
     return isinstance(record.msg, dict) and "task_id" in record.msg
 
 
+def _has_traceback(record: logging.LogRecord) -> bool:
+    return bool(record.msg.get("exc_info") if isinstance(record.msg, dict) else record.exc_info)
+
+
 def _template(record: logging.LogRecord) -> str:
     """The text before its arguments are filled in; structlog hands its fields over as a mapping."""
-    return str(record.msg.get("event") if isinstance(record.msg, dict) else record.msg)
+    if isinstance(record.msg, dict):
+        return str(record.msg.get("event"))
+    return record.getMessage() if record.msg == "%s" else str(record.msg)
 
 
 def _text(record: logging.LogRecord) -> str:
-    return _template(record) if isinstance(record.msg, dict) else record.getMessage()
+    """What tells a line from others of its flood: its text, and its fields."""
+    if isinstance(record.msg, dict):
+        told = {name: each for name, each in record.msg.items() if name not in _OF_EVERY_LINE}
+        return f"{told.pop('event', '')} {told}" if len(told) > 1 else _template(record)
+    fields = {name: each for name, each in vars(record).items() if name not in _STANDARD}
+    return f"{record.getMessage()} {fields}" if fields else record.getMessage()
 
 
 def _advice(record: logging.LogRecord) -> str | None:

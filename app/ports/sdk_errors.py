@@ -92,7 +92,7 @@ def as_model_failure(error: BaseException, asked: str) -> ModelFailed | None:  #
     """The same for an error that may come from anywhere; None where it is no provider's."""
     if isinstance(error, ModelFailed):
         return error
-    told, chain = _told(error, asked), list(_chain(error))
+    told, chain = _told(error, asked), list(causes_of(error))
     names = {kind.__name__ for each in chain for kind in type(each).__mro__}
     if "ContextOverflowError" in names:
         return ContextTooLong(told, status=400)
@@ -157,7 +157,8 @@ def _told(error: BaseException, asked: str) -> str:
     return f"{asked}: {words or type(error).__name__}"
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what caused it, the outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

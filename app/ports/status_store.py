@@ -140,8 +140,11 @@ class TaskFinder(Protocol):
         """What has been run of these tasks; none of those no run of which has been heard of."""
 
     @abstractmethod
-    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
-        """Open tasks whose latest message stands in this shard below an offset; not all of many."""
+    async def unfinished(self, shard: Shard, below: int, behind: int = -1) -> Sequence[Unfinished]:
+        """Open tasks whose latest message stands in this shard below an offset, lowest first.
+
+        Of many it is a page; the next one is of those `behind` the last offset of this one.
+        """
 
 
 class PastTasks(TaskFinder, StoredOffsets, Protocol):

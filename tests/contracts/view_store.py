@@ -97,6 +97,8 @@ class ViewStoreContract:
             (task_id("runs"), 4),
         }
         assert {each.task.state for each in found} == {TaskState.SUBMITTED, TaskState.WORKING}
+        (behind,) = await views.store.unfinished(COMMANDS, 5, behind=3)
+        assert behind.offset == 4
         assert [each.task.id for each in await views.store.unfinished(other, 9)] == [
             task_id("moved")
         ]

@@ -1,5 +1,6 @@
 """What moves between workers: nobody says of a partition what he knew before others had it."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 
@@ -8,6 +9,8 @@ from aiokafka import TopicPartition
 from app.adapters.kafka.assignment import Assignment
 from app.adapters.kafka.commits import Commits, Partition
 from app.adapters.kafka.offsets import Snapshot
+from app.adapters.kafka.reader import Reader
+from app.adapters.kafka.turns import AtMost
 
 NAME = TopicPartition("crewline.commands.analyst", 0)
 
@@ -113,3 +116,40 @@ async def test_a_topic_that_comes_in_between_takes_nothing_away() -> None:
     await worker.assignment.on_partitions_assigned([NAME])
     assert worker.partitions[NAME] is ours
     assert broker.reads_from == {NAME: 10}
+
+
+async def test_what_is_read_while_a_partition_is_begun_anew_is_read_again() -> None:
+    broker = Broker()
+    broker.committed[NAME] = 50, ""
+    worker = Worker(broker)
+    await worker.assignment.on_partitions_assigned([NAME])
+
+    class Consumer:
+        """Gives out records while the group shares its partitions anew: it is past them then."""
+
+        def assignment(self) -> set[TopicPartition]:
+            return {NAME}
+
+        def paused(self) -> set[TopicPartition]:
+            return set()
+
+        async def getmany(self, *_: object, **__: object) -> dict[TopicPartition, list[object]]:
+            await worker.assignment.on_partitions_revoked([NAME])
+            worker.partitions.clear()
+            await worker.assignment.on_partitions_assigned([NAME])
+            broker.reads_from[NAME] = 53
+            return {NAME: [object(), object(), object()]}
+
+        async def position(self, _: TopicPartition) -> int:
+            return broker.reads_from[NAME]
+
+    taken: list[object] = []
+
+    async def take(records: Mapping[TopicPartition, list[object]]) -> None:
+        taken.extend(records)
+
+    reader = Reader(Consumer(), worker.partitions, worker.assignment, worker.commits, window=1_000)
+    await reader.poll(AtMost(10), asyncio.Event(), take)
+    assert taken == []
+    assert broker.reads_from == {NAME: 50}
+    assert worker.partitions[NAME].offsets.next == 50, "nothing was passed over"

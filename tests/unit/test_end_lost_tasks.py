@@ -152,3 +152,12 @@ async def test_nothing_is_ended_before_the_views_have_what_was_told_when_it_was_
     assert shard.topic == RESULTS.topic
     await case.views.save(update(before={}, after={Shard(*shard): 1}))
     assert [type(each) for each in await case.looked()][-1] is TaskFailed
+
+
+async def test_what_was_in_hand_is_found_when_its_hand_is_gone() -> None:
+    case = Case()
+    await case.told(submitted())
+    case.queue.in_hand = frozenset({3})
+    assert await case.looked() == []
+    case.queue.in_hand = frozenset()
+    assert [type(each) for each in await case.looked()] == [TaskFailed]

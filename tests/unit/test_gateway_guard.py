@@ -117,6 +117,12 @@ async def test_a_page_behind_a_proxy_that_speaks_tls_is_our_own() -> None:
             assert (await client.get("/v1/agents", headers=whose)).status_code == 200
 
 
+async def test_every_page_may_ask_where_all_origins_are_allowed() -> None:
+    async with a_gateway(origins=("*",)).client() as client:
+        answer = await client.get("/v1/agents", headers={"Origin": "https://ui.example"})
+    assert answer.status_code == 200
+
+
 async def test_pages_that_were_allowed_to_may_ask() -> None:
     origin = "https://app.example"
     async with a_gateway("localhost", origins=(origin,)).client() as client:

@@ -99,3 +99,26 @@ def test_what_no_flood_is_kept_for_is_written(written: Written) -> None:
     for number in range(1_500):
         written.say(f"message {number}")
     assert len(written.lines) == 1_500
+
+
+def test_lines_with_other_fields_are_other_lines(written: Written) -> None:
+    for provider in ("openai", "openai", "anthropic"):
+        written.say("a provider does not answer", provider=provider)
+    assert [line.provider for line in written.lines] == ["openai", "anthropic"]  # type: ignore[attr-defined]
+
+
+def test_every_traceback_is_written(written: Written) -> None:
+    for _ in range(20):
+        written.say("request failed", exc_info=(ValueError, ValueError("x"), None))
+    assert len(written.lines) == 20
+
+
+def test_a_broken_message_is_left_to_the_handler(written: Written) -> None:
+    written.say("a %s %s", 1)
+    assert len(written.lines) == 1
+
+
+def test_warnings_that_share_a_template_without_words_are_told_apart(written: Written) -> None:
+    for number in range(10):
+        written.say("%s", f"warning {number}")
+    assert len(written.lines) == 10

@@ -160,6 +160,37 @@ async def test_a_run_that_another_message_of_its_task_began_is_not_begun_again()
         assert at_work.runtime.runs == runs
 
 
+async def test_a_task_that_goes_on_by_another_message_has_not_ended() -> None:
+    command = submitted().model_copy(update={"earlier": Earlier(attempts=1, failures=1)})
+    store = MemoryStatusStore()
+    progress = fold(fold(None, started(), offset=0), started(attempt=2), offset=1)
+    await store.save(ViewUpdate([command], {command.id: progress}, [], before={}, after={}))
+    at_work = Worker(Scripted(answer), store=store)
+    await at_work.handle(delivered(command, attempt=2))
+    third = command.model_copy(update={"earlier": Earlier(attempts=2, failures=2)})
+    await at_work.handle(delivered(third, attempt=3))
+    assert at_work.runtime.runs == 1
+
+
+class OneBroken(Counting):
+    """Breaks where it is asked for one task, alone or among others."""
+
+    async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
+        if submitted("t-3").id in task_ids:
+            raise ValueError("an unreadable row")
+        return await super().past(task_ids)
+
+
+async def test_a_task_that_cannot_be_looked_up_takes_no_other_with_it() -> None:
+    at_work = Worker(Scripted(answer), store=OneBroken())
+    many = [
+        replace(delivered(submitted(f"t-{number}")), taken_over_at=at(50)) for number in range(8)
+    ]
+    done = await asyncio.gather(*map(at_work.handle, many), return_exceptions=True)
+    assert [type(each) for each in done if each is not None] == [ValueError]
+    assert at_work.runtime.runs == 7
+
+
 async def test_those_who_ask_at_once_share_a_query() -> None:
     store = Counting()
     at_work = Worker(Scripted(answer), store=store)

@@ -401,3 +401,18 @@ def test_a_prefix_whose_topics_another_installation_would_run_is_refused(
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert "CREWLINE_KAFKA__PREFIX must not have the part" in refused.value.lines[0]
+
+
+@pytest.mark.parametrize("host", ["https://api.example.com", "api.example.com:8000", "a/b", ""])
+def test_a_host_is_given_by_its_name_alone(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("CREWLINE_GATEWAY__ALLOWED_HOSTS", f'["{host}"]')
+    with pytest.raises(SettingsError, match="is no host: give its name"):
+        load_settings()
+
+
+def test_hosts_and_origins_are_read_as_browsers_send_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREWLINE_GATEWAY__ALLOWED_HOSTS", "API.example.com,*.Example.org,[::1],*")
+    monkeypatch.setenv("CREWLINE_GATEWAY__CORS_ORIGINS", "https://UI.example/")
+    gateway = load_settings().gateway
+    assert gateway.allowed_hosts == ["api.example.com", "*.example.org", "::1", "*"]
+    assert gateway.cors_origins == ["https://ui.example"]

@@ -1,6 +1,5 @@
 """What a crew's failure means: the one place that decides whether another try could help."""
 
-from collections.abc import Iterator
 
 from crewai.hooks.dispatch import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
@@ -10,7 +9,7 @@ from app.domain.model.blame import place_of
 from app.domain.model.budgets import BudgetExceeded
 from app.domain.model.errors import RunFailed
 from app.ports.chat_model import ModelFailed
-from app.ports.sdk_errors import as_model_failure
+from app.ports.sdk_errors import as_model_failure, causes_of
 from app.ports.tools import ToolFailed
 
 NO_OUTPUT = "Agent completed execution but produced no final output."
@@ -50,7 +49,7 @@ def run_failed(error: BaseException) -> RunFailed:
 
 def _of_somebodys_own_crew(error: BaseException) -> RunFailed:
     """Failures that only a crew with its own models and guardrails has; some are told as text."""
-    chain = list(_chain(error))
+    chain = list(causes_of(error))
     words = _words(error)
     if place := next(filter(None, map(place_of, chain)), None):
         words = f"{words} ({place})"
@@ -64,14 +63,6 @@ def _of_somebodys_own_crew(error: BaseException) -> RunFailed:
     if "template variable" in words:
         return RunFailed("invalid", words, retryable=False)
     return RunFailed("crew-failed", words, retryable=False)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _words(error: BaseException) -> str:

@@ -6,7 +6,7 @@ on; only what moved to another worker is stopped.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -90,13 +90,17 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
     async def seek_back(self) -> None:
         """Read on behind what was taken: a poll that fails forgets what it had read of others."""
         async with self.unchanged:
-            for name in self._consumer.assignment() & self._partitions.keys():
-                following = self._partitions[name].offsets.next
-                with suppress(IllegalStateError, KafkaError):  # revoked meanwhile
-                    if following is not None:
-                        self._consumer.seek(name, following)
-                    else:
-                        await self._consumer.seek_to_beginning(name)
+            await self.seek_behind_taken(self._partitions)
+
+    async def seek_behind_taken(self, names: Iterable[TopicPartition]) -> None:
+        """Read these on behind what was taken of them, as long as they are `unchanged`."""
+        for name in self._consumer.assignment() & self._partitions.keys() & set(names):
+            following = self._partitions[name].offsets.next
+            with suppress(IllegalStateError, KafkaError):  # revoked meanwhile
+                if following is not None:
+                    self._consumer.seek(name, following)
+                else:
+                    await self._consumer.seek_to_beginning(name)
 
     async def check(self, partition: Partition) -> Partition:
         """The state to go on with when a partition delivers records below its position.

@@ -103,14 +103,17 @@ class Engine:
         ]
 
     async def deleted(self) -> list[Deleted]:
-        """What is ours and does not begin at its first record."""
+        """What is ours and does not begin at its first record.
+
+        What the consumer has fetched is still to be handed out, though it was deleted since.
+        """
         names = list(self._partitions)
         starts = await self._consumer.beginning_offsets(names) if names else {}
         return [
             Deleted(
                 name.topic,
                 name.partition,
-                starts[name],
+                min(starts[name], partition.offsets.next or 0),
                 partition.offsets.in_hand,
                 partition.taken_over_at,
             )

@@ -61,7 +61,9 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiok
 
     def _in_place_of(self, batch: Any, why: str) -> "ConsumerRecord[bytes, bytes]":
         """One record for all of a batch that is not unpacked, at the offset of its last."""
-        first, last = max(batch.base_offset, self.next_fetch_offset), batch.next_offset - 1
+        # batches in the format of brokers before 0.11 say less of themselves
+        first = max(getattr(batch, "base_offset", 0), self.next_fetch_offset)
+        last = batch.next_offset - 1
         which = f"{self._tp.topic}/{self._tp.partition}@{first}"
         which = f"{which} to {last}" if last > first else which
         value = Oversized.because(f"the batch of {which} is not unpacked: {why}")
@@ -69,8 +71,8 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiok
             topic=self._tp.topic,
             partition=self._tp.partition,
             offset=last,
-            timestamp=batch.max_timestamp or -1,
-            timestamp_type=batch.timestamp_type,
+            timestamp=getattr(batch, "max_timestamp", None) or -1,
+            timestamp_type=getattr(batch, "timestamp_type", 0),
             key=None,
             value=value,
             checksum=None,

@@ -70,15 +70,14 @@ class Reader:
         self._polled_at = asyncio.get_running_loop().time()
         if records:
             async with self._assignment.unchanged:
-                # what was begun anew meanwhile is read again, from where that begins
-                await take(
-                    {
-                        name: batch
-                        for name, batch in records.items()
-                        if self._partitions.get(name) is ours[name]
-                    }
-                )
-
+                mine = {
+                    name: batch
+                    for name, batch in records.items()
+                    if self._partitions.get(name) is ours[name]
+                }
+                # what was begun anew meanwhile is read again: the consumer is past it already
+                await self._assignment.seek_behind_taken(records.keys() - mine.keys())
+                await take(mine)
         if self._polled_at - self._passed_over_at > _PASS_OVER_EVERY:
             self._passed_over_at = self._polled_at
             async with self._assignment.unchanged:

@@ -3,12 +3,16 @@
 import asyncio
 import logging
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.model.ids import TaskId
 from app.ports.result_spool import ResultSpool
 
+_WRITTEN_WITHIN = 600.0
+"""Seconds after which a draft is one that nobody will finish."""
 _log = logging.getLogger(__name__)
 
 
@@ -44,10 +48,15 @@ class FileSpool(ResultSpool):
         return str(path.resolve())
 
     def _make_room(self, wanted: int) -> None:
-        there = [(each.stat(), each) for each in self.folder.glob("*.json*")]
+        there: list[tuple[os.stat_result, Path]] = []
+        for each in self.folder.glob("*.json*"):
+            with suppress(FileNotFoundError):  # another worker has made room, or finished a draft
+                there.append((each.stat(), each))
         free = self.max_bytes - sum(stat.st_size for stat, _ in there)
         for stat, path in sorted(there, key=lambda each: each[0].st_mtime):
             if free >= wanted:
                 return
+            if path.suffix == ".part" and time.time() - stat.st_mtime < _WRITTEN_WITHIN:
+                continue  # another worker is writing it
             path.unlink(missing_ok=True)
             free += stat.st_size

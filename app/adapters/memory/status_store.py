@@ -51,16 +51,20 @@ class MemoryStatusStore(StatusStore, ViewStore):
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         return {each: past_of(self._progress[each]) for each in task_ids if each in self._progress}
 
-    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+    async def unfinished(self, shard: Shard, below: int, behind: int = -1) -> Sequence[Unfinished]:
+        places = sorted(
+            (place.offset, task_id)
+            for task_id, place in self._places.items()
+            if (place.topic, place.partition) == shard and behind < place.offset < below
+        )
         return [
             unfinished_of(
                 self._commands[task_id],
                 self._progress.get(task_id),
                 self._cancels.get(task_id),
-                place.offset,
+                offset,
             )
-            for task_id, place in self._places.items()
-            if (place.topic, place.partition) == shard and place.offset < below
+            for offset, task_id in places
             if not self._described(task_id).state.terminal
         ]
 

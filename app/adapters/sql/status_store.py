@@ -103,11 +103,12 @@ class SqlStatusStore(StatusStore):
         rows = await self._database.read(lambda views: views.execute(query).all())
         return {task_id: past_of(progress_of(told)) for task_id, told in rows}
 
-    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
+    async def unfinished(self, shard: Shard, below: int, behind: int = -1) -> Sequence[Unfinished]:
         wanted = _UNFINISHED.where(
             tasks.c.topic == shard.topic,
             tasks.c.partition == shard.partition,
             tasks.c.position < below,
+            tasks.c.position > behind,
         )
         rows = await self._database.read(lambda views: views.execute(wanted).all())
         return [

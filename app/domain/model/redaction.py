@@ -22,7 +22,9 @@ _ADDRESS = re.compile(r"(?<=://)([^\s/:@]*:)[^\s/]+(?=@)")
 _NAMES = r"passw(?:or)?d|passphrase|secret|api[_-]?key|access[_-]?key|private[_-]?key|token"
 _REST = r"[^\s\"',;&)]"
 _SHAPES = re.compile(
-    r"(?P<kept>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"
+    r"(?P<kept>\bbearer\s+|\bbasic\s+"
+    r"(?=[\w.~+/=-]{0,64}(?:[\d+/=]|(?-i:[a-z][A-Z]))))"  # and not `a basic understanding`
+    r"[A-Za-z0-9._~+/=-]{8,}"
     r"|\bsk-[A-Za-z0-9_-]{8,}"  # the providers' keys
     r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AIza|AKIA|hf_|gsk_)[A-Za-z0-9_-]{12,}"
     r"|(?<![\w-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a JSON Web Token

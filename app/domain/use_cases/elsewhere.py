@@ -60,6 +60,8 @@ class Elsewhere:
         self._patience = patience
         self._first_seen: OrderedDict[Place, float] = OrderedDict()
         self._unknown_since: OrderedDict[tuple[AgentName, bool], float] = OrderedDict()
+        self._unknown_at: dict[tuple[AgentName, bool], float] = {}
+        """When a task of theirs was last seen: after a long silence patience begins anew."""
         self._left_at: dict[AgentName, float] = {}
 
     async def wait(
@@ -90,6 +92,11 @@ class Elsewhere:
             accepted = _OURS in delivery.origin.headers
             if not unknown and not accepted:
                 return None
+            if now - self._unknown_at.get((agent, accepted), now) > self._patience:
+                self._unknown_since.pop((agent, accepted), None)
+            if len(self._unknown_at) >= _REMEMBERED:
+                self._unknown_at.clear()
+            self._unknown_at[agent, accepted] = now
             fresh = (agent, accepted) not in self._unknown_since
             began = _remember(self._unknown_since, (agent, accepted), now)
             patience = self._patience if accepted else min(self._patience, _UNKNOWN_TO_ALL)

@@ -68,28 +68,42 @@ class EndLostTasks:
         """
         parts = {Shard(each.topic, each.partition): each for each in await self.queue.deleted()}
         found: dict[TaskId, Unfinished] = {}
+        without_any: dict[Shard, Deleted] = {}
         for shard, part in parts.items():
             known = self._looked_at.get(shard)
             if known and (known.below, known.since) == (part.below, part.since):
+                without_any[shard] = part
                 continue
-            for each in await self.views.unfinished(shard, part.below):
-                if self._is_lost(each, part):
-                    found[each.task.id] = each
+            open_ones = await self._unfinished(shard, part.below)
+            if not open_ones:
+                without_any[shard] = part
+            found |= {each.task.id: each for each in open_ones if self._is_lost(each, part)}
         if not found:
-            self._looked_at, self._suspected = parts, ()
+            # what is in somebody's hands, or still waits, is looked at again: its worker may die
+            self._looked_at, self._suspected = without_any, ()
             return True
         stored = await self.views.offsets()
         ended = await self.endings.behind(stored)
         if not self._suspected:
-            self._as_of = ended.read
+            self._as_of, self._suspected = ended.read, list(found)
         elif all(stored.get(shard, 0) >= end for shard, end in self._as_of.items()):
             certain = [found[each] for each in self._suspected if each in found]
             for each in certain:
                 if each.task.id not in ended.attempts:
                     await self._end(each.task)
-            self._as_of = ended.read
-        self._suspected = list(found)
+            self._as_of, self._suspected = ended.read, list(found)
+        else:  # others that are found now have not been suspected for long enough
+            self._suspected = [each for each in self._suspected if each in found]
         return False
+
+    async def _unfinished(self, shard: Shard, below: int) -> list[Unfinished]:
+        """All open tasks whose message stood there, page after page."""
+        found: list[Unfinished] = []
+        while page := await self.views.unfinished(
+            shard, below, behind=found[-1].offset if found else -1
+        ):
+            found += page
+        return found
 
     def _is_lost(self, found: Unfinished, part: Deleted) -> bool:
         task, presence = found.task, self.presence

@@ -8,8 +8,10 @@ new, the id of which was made since then, costs nothing.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from app.domain.model.commands import SubmitTask
 from app.domain.model.errors import Unavailable
@@ -33,6 +35,14 @@ _AT_ONCE = 16
 _log = logging.getLogger(__name__)
 
 
+class Before(Enum):
+    """What became of a task by earlier messages, so that there is nothing to run."""
+
+    ENDED = auto()
+    GOES_ON = auto()
+    """Its next run was begun by another message, which is still there."""
+
+
 @dataclass(slots=True)
 class PastRuns:
     """Asks the log's end and the views; many that ask at once share one query."""
@@ -44,8 +54,10 @@ class PastRuns:
     _asking: "asyncio.Task[None] | None" = None
     _silent_until: float = 0.0
 
-    async def settle(self, delivery: Delivery, command: SubmitTask, known: KnownTasks) -> bool:
-        """Whether there is nothing to run: the task has ended, or goes on by another message.
+    async def settle(
+        self, delivery: Delivery, command: SubmitTask, known: KnownTasks
+    ) -> Before | None:
+        """Why there is nothing to run; None where there is.
 
         One that was redriven is open again, but not for the messages that it died of. Raises
         `Unavailable` where it must be known and cannot be.
@@ -55,13 +67,17 @@ class PastRuns:
             # a former owner may have gone on with what is redelivered until this moment
             until = self.clock.now() if delivery.redelivered else delivery.taken_over_at
             if self.unseen and until and await self.unseen.attempt_of(command.id, until) > before:
-                return True
+                return Before.ENDED
             past = await self._look_up(command.id)
         elif self._better_know(delivery, command, known):
             past = await self._look_up_if_possible(command.id)
         else:
-            return False
-        return past is not None and (past.ended > before or _goes_on(delivery, command, past))
+            return None
+        if past is None:
+            return None
+        if past.ended > before:
+            return Before.ENDED
+        return Before.GOES_ON if _goes_on(delivery, command, past) else None
 
     def _must_know(self, delivery: Delivery, command: SubmitTask) -> bool:
         """Whether a former owner may have run it, by this message or another one of its task."""
@@ -114,17 +130,26 @@ class PastRuns:
         try:
             while self._asked:
                 some = {each: self._asked.pop(each) for each in list(self._asked)[:_AT_ONCE]}
-                try:
-                    found = await self.views.past(some)
-                except Exception as error:  # noqa: BLE001  # it is for those who asked
-                    for answer in some.values():
-                        answer.set_exception(error)
-                        answer.exception()  # whoever asked may have gone
-                else:
-                    for task_id, answer in some.items():
-                        answer.set_result(found.get(task_id))
+                if not await self._answer(some):
+                    for task_id, answer in some.items():  # what breaks is one of them
+                        await self._answer({task_id: answer})
         finally:
             self._asking = None
+
+    async def _answer(self, asked: "Mapping[TaskId, asyncio.Future[Past | None]]") -> bool:
+        """Answer whoever asked; False where the question broke, and may be asked one by one."""
+        try:
+            found = await self.views.past(asked)
+        except Exception as error:  # noqa: BLE001  # it is for those who asked
+            if len(asked) > 1 and not isinstance(error, Unavailable):
+                return False
+            for answer in asked.values():
+                answer.set_exception(error)
+                answer.exception()  # whoever asked may have gone
+        else:
+            for task_id, answer in asked.items():
+                answer.set_result(found.get(task_id))
+        return True
 
 
 def _goes_on(delivery: Delivery, command: SubmitTask, past: Past) -> bool:

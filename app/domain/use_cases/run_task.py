@@ -23,7 +23,7 @@ from app.domain.model.lifecycle import Reason
 from app.domain.use_cases.cancellations import Cancellations
 from app.domain.use_cases.elsewhere import Elsewhere
 from app.domain.use_cases.known_tasks import KnownTasks
-from app.domain.use_cases.past_runs import PastRuns
+from app.domain.use_cases.past_runs import Before, PastRuns
 from app.domain.use_cases.refuse_message import RefuseMessage
 from app.domain.use_cases.run_attempt import Canceled, run_attempt
 from app.domain.use_cases.run_context import Run
@@ -92,8 +92,9 @@ class RunTaskHandler:
         elif await self.known.take(content):
             again, ended = None, False
             try:
-                ended = await self._surely_ended_before(delivery, content)
-                if not ended:
+                before = await self._before(delivery, content)
+                ended = before is Before.ENDED
+                if before is None:
                     with self._processing(delivery, content.traceparent, content.id) as tracer:
                         ended, again = await self._handle(delivery, content, tracer)
             finally:
@@ -124,17 +125,17 @@ class RunTaskHandler:
         """Whether it ended its worker, or broke what a worker does with it, time after time."""
         return delivery.interrupted >= self.poison_after
 
-    async def _surely_ended_before(self, delivery: Delivery, command: SubmitTask) -> bool:
+    async def _before(self, delivery: Delivery, command: SubmitTask) -> Before | None:
         """Where to ask may be what breaks, it is not asked for ever: the first ending counts."""
         if self._past is None:
-            return False
+            return None
         try:
             return await self._past.settle(delivery, command, self.known)
         except Unavailable:
             raise
         except Exception:
             if self._hopeless(delivery):
-                return False
+                return None
             raise
 
     async def _handle(

@@ -32,8 +32,8 @@ class LateViews(PastTasks):
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         return await (await self._opened()).past(task_ids)
 
-    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
-        return await (await self._opened()).unfinished(shard, below)
+    async def unfinished(self, shard: Shard, below: int, behind: int = -1) -> Sequence[Unfinished]:
+        return await (await self._opened()).unfinished(shard, below, behind)
 
     async def offsets(self) -> Offsets:
         return await (await self._opened()).offsets()

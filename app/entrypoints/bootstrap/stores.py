@@ -42,8 +42,8 @@ class Store(PastTasks):
     async def past(self, task_ids: Collection[TaskId]) -> Mapping[TaskId, Past]:
         return await self.status.past(task_ids)
 
-    async def unfinished(self, shard: Shard, below: int) -> Sequence[Unfinished]:
-        return await self.status.unfinished(shard, below)
+    async def unfinished(self, shard: Shard, below: int, behind: int = -1) -> Sequence[Unfinished]:
+        return await self.status.unfinished(shard, below, behind)
 
     async def offsets(self) -> Offsets:
         return await self.views.offsets()

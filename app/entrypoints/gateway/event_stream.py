@@ -117,12 +117,24 @@ class _Told:
             self._kept_after, text = self._kept.popleft()
             self._bytes -= len(text)
 
-    def kept(self, after: Position) -> bytes | None:
-        """All that follows a position; None where some of it is not kept any more."""
+    def kept(self, after: Position) -> tuple[Position, bytes] | None:
+        """A portion of what follows a position, and the position it reaches.
+
+        None where some of it is not kept any more.
+        """
         if after < self._kept_after:
             return None
+        portion: list[bytes] = []
+        size = 0
         first = bisect_right(self._kept, after, key=lambda each: each[0])
-        return b"".join(self._kept[number][1] for number in range(first, len(self._kept)))
+        for number in range(first, len(self._kept)):
+            place, text = self._kept[number]
+            if portion and size + len(text) > _AT_ONCE:
+                break
+            portion.append(text)
+            size += len(text)
+            after = place
+        return after, b"".join(portion)
 
     def notify(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()
@@ -159,11 +171,8 @@ class EventStream:
         spoke = clock()
         with self._following(task_id, after) as told:
             while True:
-                changed, text = told.changed, told.kept(after)
-                if text:
-                    after = told.latest
-                elif text is None:
-                    after, text = await self._read(task_id, after, told.latest)
+                changed, kept = told.changed, told.kept(after)
+                after, text = kept or await self._read(task_id, after, told.latest)
                 for begin in range(0, len(text), _AT_ONCE):  # a connection buffers what it is given
                     yield text[begin : begin + _AT_ONCE]
                     spoke = clock()

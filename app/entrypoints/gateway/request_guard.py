@@ -31,7 +31,7 @@ class RequestGuard:
         self._app = app
         self._services = services
         self._hosts = tuple(name.lower() for name in services.allowed_hosts)
-        self._origins = frozenset(origin.lower().rstrip("/") for origin in services.cors_origins)
+        self._origins = frozenset(services.cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = self._problem(scope) if scope["type"] == "http" else None
@@ -84,7 +84,7 @@ def _of_another_site(method: str, headers: Headers, host: str, allowed: Collecti
     A link to one of our pages may stand anywhere, but not a frame that holds it.
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    if origin is not None and origin.lower() in allowed:
+    if origin is not None and (_ANY in allowed or origin.lower() in allowed):
         return False
     if site is not None:
         link = (method in _SAFE, headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))

@@ -1,8 +1,27 @@
 """How the HTTP gateway is served, and what it refuses."""
 
-from pydantic import Field
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from app.entrypoints.settings.group import Bytes, Group, Port, Seconds, SecondsOrNone, Texts
+
+_HOST = re.compile(r"\*|(?:\*\.)?[a-z0-9._-]+|[0-9a-f:]*:[0-9a-f:.]*:[0-9a-f:.]*")
+
+
+def _hosts(names: list[str]) -> list[str]:
+    """Host names in lower case, IPv6 addresses without brackets."""
+    hosts = [name.lower().strip("[]") for name in names]
+    for host, name in zip(hosts, names, strict=True):
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{name!r} is no host: give its name without scheme, port or path")
+    return hosts
+
+
+def _origins(origins: list[str]) -> list[str]:
+    """As browsers send them: in lower case, without a slash at the end."""
+    return [origin.lower().rstrip("/") for origin in origins]
 
 
 class GatewaySettings(Group):
@@ -46,15 +65,17 @@ class GatewaySettings(Group):
     max_redrives: int = Field(
         3, ge=1, le=1_000, description="How often the message of a dead letter may be sent again."
     )
-    allowed_hosts: Texts = Field(
+    allowed_hosts: Annotated[Texts, AfterValidator(_hosts)] = Field(
         default=[],
         description="Hosts the gateway is asked by (`api.example.com`, `*.example.com`), separated "
         "by commas, beside `localhost` and the loopback addresses; others are refused with 421. "
         "Without any it answers to the loopback's names alone where it listens there, else to "
         "every host; `*` is every host.",
     )
-    cors_origins: Texts = Field(
-        default=[], description="Origins whose pages may call the gateway, separated by commas."
+    cors_origins: Annotated[Texts, AfterValidator(_origins)] = Field(
+        default=[],
+        description="Origins whose pages may call the gateway (`https://ui.example.com`), "
+        "separated by commas; `*` is every one.",
     )
     linger_seconds: SecondsOrNone = Field(
         3,
