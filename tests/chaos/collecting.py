@@ -192,8 +192,9 @@ async def read_http(gateway: str) -> dict[str, Shown]:
             answer = await http.get(query + (f"&cursor={cursor}" if cursor else ""))
             answer.raise_for_status()
             page = answer.json()
-            for task in page["items"]:
-                found[task["id"]] = _shown(task)
+            for listed in page["items"]:  # a list leaves results out
+                task = await http.get(f"{gateway}/v1/tasks/{listed['id']}")
+                found[listed["id"]] = _shown(task.raise_for_status().json())
             cursor = page["next_cursor"]
     return found
 

@@ -27,6 +27,7 @@ FAULTS = (
 
 
 @pytest.mark.kafka
+@pytest.mark.alone
 @pytest.mark.timeout(500)
 async def test_nothing_is_lost_and_nothing_takes_effect_twice(tmp_path: Path) -> None:
     try:

@@ -22,7 +22,7 @@ from tests.chaos.stage import HISTORY, Rates, Stage, staged
 from tests.chaos.storing import sqlite_in
 from tests.waiting import until, until_true
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(500)]
 
 Happens = Callable[[Stage], Awaitable[None]]
 

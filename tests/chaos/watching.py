@@ -68,8 +68,13 @@ class Watcher:
         if not answer.is_success:
             return None
         found = answer.json()
+        gateway = page.partition("/v1")[0]
         for task in found["items"]:
-            self._note(page.partition("/v1")[0], began, task)
+            known = self._last.get(task["id"])
+            if task["state"] == "completed" and (known is None or known[0] != "completed"):
+                await self.look_at(http, gateway, task["id"])  # a list leaves results out
+            elif task["state"] != "completed":
+                self._note(gateway, began, task)
         cursor: str | None = found["next_cursor"]
         return cursor
 

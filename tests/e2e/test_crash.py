@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.fleet import Fleet
 from tests.waiting import until, until_true
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.alone]
 
 
 async def submit(fleet: Fleet, http: httpx.AsyncClient, seconds: float) -> str:

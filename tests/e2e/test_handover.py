@@ -14,7 +14,7 @@ from tests.e2e.fleet import Fleet
 from tests.e2e.test_crash import completed, submit
 from tests.waiting import until, until_true
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(300)]
 
 Json = dict[str, Any]
 PARTITIONS = 12

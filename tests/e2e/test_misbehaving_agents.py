@@ -10,7 +10,7 @@ from tests.e2e.misbehaving import WAYS
 from tests.e2e.outside import EVERYTHING, new_fleet, outside, standing, start
 from tests.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

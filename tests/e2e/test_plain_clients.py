@@ -93,8 +93,10 @@ async def answered(user: Outside, question: str) -> Json:
     found: list[Json] = []
 
     async def there() -> bool:
-        tasks = (await user.http.get("/v1/tasks")).json()["items"]
-        found[:] = [task for task in tasks if task["input"] == question]
+        for listed in (await user.http.get("/v1/tasks")).json()["items"]:
+            task = (await user.http.get(f"/v1/tasks/{listed['id']}")).json()
+            if task["input"] == question:
+                found.append(task)
         return bool(found)
 
     await until_true(there, within=60)

@@ -15,7 +15,7 @@ from app.adapters.local.servers.server import free_port
 from tests.e2e.fleet import Fleet
 from tests.waiting import until, until_true
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.alone]
 
 _AGAIN = {429, 503}
 _SUBMITTERS = 2

@@ -15,7 +15,7 @@ from tests.e2e.fleet import Fleet
 from tests.e2e.outside import EVERYTHING, Json, Outside, new_fleet, outside, standing, start
 from tests.waiting import until_true
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(300)]
 
 LARGEST = 50_000
 HUGE = "1" + "0" * 400

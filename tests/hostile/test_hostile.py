@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.fleet import ROOT
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.alone, pytest.mark.timeout(180)]
 
 
 def test_a_short_hostile_load_stops_nobody() -> None:

@@ -110,7 +110,7 @@ def test_a_broker_that_cannot_start_says_why() -> None:
 
 
 def test_a_program_that_cannot_run_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tansu, "binary", lambda: "/nowhere/tansu")
+    monkeypatch.setattr(tansu, "binary", lambda: Path("/nowhere/tansu"))
     with pytest.raises(ServerUnavailable, match=r"could not be launched: .*/nowhere/tansu"):
         TansuBroker().start()
 

@@ -1,6 +1,5 @@
 """What a crew's failure means: the one place that decides whether another try could help."""
 
-
 from crewai.hooks.dispatch import HookAborted
 from crewai.tools.tool_failure import ToolExecutionFailedError
 from pydantic import ValidationError

@@ -3,12 +3,14 @@
 import asyncio
 import math
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
 from app.domain.model.errors import RunFailed
-from app.domain.model.events import Result
+
+if TYPE_CHECKING:
+    from app.domain.model.events import Result
 
 _LONGEST_INTEGER = 14_000
 """Bits; readers of JSON take some 4,300 digits."""
@@ -79,7 +81,7 @@ def kind_of(value: object) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-async def outcome_of(work: Awaitable[Result]) -> Result:
+async def outcome_of(work: "Awaitable[Result]") -> "Result":
     """What people's code comes to, if whoever follows the task can read it.
 
     Raise `RunFailed` where not, and for what would end our event loop or break our handling.
@@ -92,7 +94,7 @@ async def outcome_of(work: Awaitable[Result]) -> Result:
         raise RunFailed("agent-error", words(error), retryable=False) from error
 
 
-def _require_readable(result: Result) -> Result:
+def _require_readable(result: "Result") -> "Result":
     try:
         whole = from_json(result.model_dump_json())
     except ValueError as error:  # half a character, a number of 5,000 digits, an object of Python's

@@ -29,7 +29,7 @@ class TansuBroker(LocalServer):
     def _executable(self) -> Path:
         """The program, or a copy of our own where its file may not be executed."""
         program = binary()
-        if os.access(program, os.X_OK):
+        if os.access(program, os.X_OK) or not program.exists():
             return program
         copy = self._home / program.name
         shutil.copyfile(program, copy)
