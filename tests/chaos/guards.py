@@ -43,12 +43,12 @@ def _without_dedupe() -> None:
     def release(*_: object, **__: object) -> None:
         return
 
-    async def ended_before(*_: object) -> bool:
-        return False
+    async def before(*_: object) -> None:
+        return
 
     _put(KnownTasks, "take", take)
     _put(KnownTasks, "release", release)
-    _put(RunTaskHandler, "_ended_before", ended_before)
+    _put(RunTaskHandler, "_before", before)
 
 
 def _without_rows() -> None:
