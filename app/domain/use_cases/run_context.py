@@ -382,7 +382,7 @@ class Run(RunContext):
 
     def _log_line(self, event: Event) -> None:
         """What whoever reads the worker's log is to find of a run: its start and its end."""
-        if isinstance(event, TaskProgressed | Trace) or not _worker_log.isEnabledFor(logging.INFO):
+        if not _worker_log.isEnabledFor(logging.INFO) or isinstance(event, TaskProgressed | Trace):
             return
         if isinstance(event, TaskStarted):
             self._began = _now()
